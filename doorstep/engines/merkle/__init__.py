@@ -134,9 +134,7 @@ def verify_inclusion(leaf: bytes, index: int, size: int, path: Sequence[bytes], 
     return last == 0 and current == expected_root
 
 
-def verify_consistency(
-    old_size: int, new_size: int, old_root: bytes, new_root: bytes, path: Sequence[bytes]
-) -> bool:
+def verify_consistency(old_size: int, new_size: int, old_root: bytes, new_root: bytes, path: Sequence[bytes]) -> bool:
     """Whether ``path`` proves the old tree a prefix of the new one (RFC 9162, 2.1.4.2)."""
     if not 0 <= old_size <= new_size or any(len(step) != HASH_BYTES for step in path):
         return False

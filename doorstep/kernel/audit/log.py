@@ -49,9 +49,7 @@ class EntryRow:
 
 
 ENTRY_COLUMNS = ", ".join(field.name for field in fields(EntryRow))
-ENTRY_PLACEHOLDERS = (
-    "%s::uuid, %s::timestamptz, %s::text, %s::uuid, %s::text, %s::text, %s::uuid, %s::uuid, %s::text"
-)
+ENTRY_PLACEHOLDERS = "%s::uuid, %s::timestamptz, %s::text, %s::uuid, %s::text, %s::text, %s::uuid, %s::uuid, %s::text"
 
 
 def instant(at: datetime) -> str:
@@ -117,7 +115,9 @@ def entry_row(
         data=data or {},
     )
     if len(body.encode()) > MAX_BODY_BYTES:
-        raise ValueError(f"an entry holds at most {MAX_BODY_BYTES} bytes; keep the rest as a file and record its digest")
+        raise ValueError(
+            f"an entry holds at most {MAX_BODY_BYTES} bytes; keep the rest as a file and record its digest"
+        )
     return EntryRow(entry_id, at, actor.kind, actor.id, action, subject_kind, subject_id, organisation_id, body)
 
 

@@ -56,7 +56,9 @@ class _Check:
         self.findings: list[Finding] = []
         self.actual = merkle.Frontier()  # over the bodies as they are
         self.sealed = self.actual  # over the stored leaf hashes; a frontier of its own while the two differ
-        self.differing: list[tuple[int, str]] = []  # leaves that are not the hash of their body, until a head judges them
+        self.differing: list[
+            tuple[int, str]
+        ] = []  # leaves that are not the hash of their body, until a head judges them
         self.differed: list[int] = []  # all such leaves of this pass, in order
         self.nodes: dict[int, list[bytes]] = {}
         self.subtrees: dict[tuple[int, int], bytes] = {}

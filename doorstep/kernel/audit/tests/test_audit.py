@@ -110,9 +110,7 @@ def test_sealing_bit_by_bit_gives_the_same_tree_and_subtrees_as_at_once() -> Non
     assert kept == {(8, 0): merkle.root(hashes[:256]), (8, 1): merkle.root(hashes[256:512])}
     for index in (0, 255, 256, 511, 512, 599):
         leaf = Leaf.objects.get(index=index)
-        assert proofs.inclusion(leaf.entry_id)["path"] == [
-            step.hex() for step in merkle.inclusion_proof(hashes, index)
-        ]
+        assert proofs.inclusion(leaf.entry_id)["path"] == [step.hex() for step in merkle.inclusion_proof(hashes, index)]
     sizes = [1, 255, 256, 257, 513, 600]
     assert list(Head.objects.order_by("size").values_list("size", flat=True)) == sizes
     for old in sizes:
@@ -189,6 +187,7 @@ def test_the_root_of_a_day_is_the_last_head_before_the_citys_midnight() -> None:
 
 def change(sql: str, *values: object) -> None:
     with connection.cursor() as cursor:
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
         cursor.execute("SET LOCAL session_replication_role = replica")  # as somebody with the keys to the server might
         cursor.execute(sql, values)
         cursor.execute("SET LOCAL session_replication_role = origin")
