@@ -1,7 +1,7 @@
 """Checking the whole log against itself: every body, leaf, subtree, head and signature, in one pass.
 
-The tree is computed twice where it has to be: once from the bodies (what the entries say now) and once from the stored leaf
-hashes (what was sealed). A head that fits only one of the two tells which side was altered.
+The tree is computed twice where it has to be: once from the bodies (what the entries say now) and once from the stored
+leaf hashes (what was sealed). A head that fits only one of the two tells which side was altered.
 """
 
 import json
@@ -45,7 +45,7 @@ class Finding:
     text: str
 
 
-class TooManyFindings(Exception):  # noqa: N818  (it ends the pass; it is not an error of ours)
+class TooManyFindings(Exception):
     """Enough has been found to know that the log cannot be trusted."""
 
 
