@@ -65,8 +65,8 @@ def _mac(key: SigningKey, purpose: str, *parts: int) -> int:
 
 def permute(key: SigningKey, value: int, width: int, *, back: bool = False) -> int:
     """A keyed permutation of the numbers below 10**width: an alternating Feistel network over its two halves."""
-    low = 10 ** (width // 2)
-    high = 10 ** (width - width // 2)
+    low: int = 10 ** (width // 2)
+    high: int = 10 ** (width - width // 2)
     left, right = divmod(value, low)
     sign = -1 if back else 1
     for turn in reversed(range(_ROUNDS)) if back else range(_ROUNDS):
