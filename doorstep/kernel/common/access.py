@@ -21,9 +21,10 @@ from django.db import connection
 from django.db.models import Q
 from django.http import HttpRequest, HttpResponseBase
 
+from doorstep.kernel.common import problems
 from doorstep.kernel.common.actor import Actor, device_actor, person_actor
 from doorstep.kernel.common.clock import now
-from doorstep.kernel.common.errors import NotAllowed, NotSignedIn, Text
+from doorstep.kernel.common.errors import NotAllowed, NotSignedIn, Problem, Text
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,8 +184,17 @@ View = Callable[..., HttpResponseBase]
 
 
 def _mark(view: View, face: Face) -> View:
-    view.face = face  # type: ignore[attr-defined]
-    return view
+    """Put the mark on the view, and let a refusal raised inside become its page or its problem document."""
+
+    @functools.wraps(view)
+    def answered(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        try:
+            return view(request, *args, **kwargs)
+        except Problem as problem:
+            return problems.response(request, problem)
+
+    answered.face = face  # type: ignore[attr-defined]
+    return answered
 
 
 def public(view: View) -> View:

@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 Text = str | Promise
 
 
-class Problem(Exception):  # noqa: N818  (the word of RFC 9457)
+class Problem(Exception):
     """A named refusal. Subclasses fix ``code``, ``status``, ``text`` and ``remedy``; ``data`` fills their placeholders."""
 
     code: str = "problem"

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """``code`` names the broken promise, ``table`` and ``row`` the place, ``text`` what was seen."""
+    """``code`` names the broken promise, ``table`` and ``row_id`` the place, ``text`` what was seen."""
 
     code: str
     table: str
-    row: str
+    row_id: str
     text: str

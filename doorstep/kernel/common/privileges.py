@@ -39,9 +39,7 @@ def grant(role: str) -> None:
         )
         cursor.execute(sql.SQL("GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA {} TO {}").format(schema, name))
         for table, columns in append_only_tables().items():
-            cursor.execute(
-                sql.SQL("REVOKE UPDATE, DELETE, TRUNCATE ON {} FROM {}").format(sql.Identifier(table), name)
-            )
+            cursor.execute(sql.SQL("REVOKE UPDATE, DELETE, TRUNCATE ON {} FROM {}").format(sql.Identifier(table), name))
             if columns:
                 cursor.execute(
                     sql.SQL("GRANT UPDATE ({}) ON {} TO {}").format(

@@ -244,9 +244,7 @@ def claim(*, actor: Actor, at: datetime, key: str, grant_id: UUID) -> ClaimRecei
         at=at,
         data={"grant_id": grant_id},
     )
-    return ClaimReceipt(
-        entitlement.pk, grant_id, grant.title or grant.terms.title, grant.valid_from, grant.valid_until
-    )
+    return ClaimReceipt(entitlement.pk, grant_id, grant.title or grant.terms.title, grant.valid_from, grant.valid_until)
 
 
 def take_from_quota(grant_id: UUID) -> None:
@@ -446,11 +444,7 @@ def set_terms(
     newest = TermsVersion.objects.filter(terms=terms).order_by("-effective_from").first()
     if newest is not None and effective_from <= newest.effective_from:
         raise Invalid("effective_from", text=_("新规则的生效时间要晚于现行规则。"))
-    if (
-        newest is not None
-        and newest.payer_share_fen != payer_share_fen
-        and Grant.objects.filter(terms=terms).exists()
-    ):
+    if newest is not None and newest.payer_share_fen != payer_share_fen and Grant.objects.filter(terms=terms).exists():
         # A right keeps what it promised: four off stays four off. Another share is another kind of right.
         raise Invalid("payer_share_fen", text=_("已经发过券,减免金额不能改。请新建一种券。"))
     if Use.objects.filter(terms_version__terms=terms, at__gte=effective_from).exists():

@@ -131,9 +131,7 @@ class Entitlement(Identified):
         ]
         indexes = [
             models.Index(fields=["person", "valid_until"], name="entitlement_person"),
-            models.Index(
-                fields=["valid_until"], condition=Q(state="open"), name="entitlement_expiring"
-            ),
+            models.Index(fields=["valid_until"], condition=Q(state="open"), name="entitlement_expiring"),
         ]
 
 

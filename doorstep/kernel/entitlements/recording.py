@@ -65,12 +65,12 @@ class KeyTaken(Problem):
 
 
 _USE_COLUMNS = (
-    "id, entitlement_id, terms_version_id, person_id, place_id, device_id, payee_id, at, day, \"window\", slot, quota_slot, "
+    'id, entitlement_id, terms_version_id, person_id, place_id, device_id, payee_id, at, day, "window", slot, quota_slot, '
     "list_price_fen, payer_fen, person_fen, source, batch, key_scope, key, request_digest, receipt, evidence"
 )
 _USE_RECORD = (
     "id uuid, entitlement_id uuid, terms_version_id uuid, person_id uuid, place_id uuid, device_id uuid, payee_id uuid, "
-    "at timestamptz, day date, \"window\" text, slot text, quota_slot text, list_price_fen bigint, payer_fen bigint, "
+    'at timestamptz, day date, "window" text, slot text, quota_slot text, list_price_fen bigint, payer_fen bigint, '
     "person_fen bigint, source text, batch uuid, key_scope text, key text, request_digest text, receipt text, evidence jsonb"
 )
 
@@ -193,5 +193,3 @@ def explain(error: IntegrityError) -> Problem:
         if name in str(error):
             return problem()
     raise error
-
-

@@ -4,9 +4,7 @@ A statement that wants to move money in its own round trip defines a common tabl
 columns of :data:`TRANSFER_COLUMNS` and appends :data:`POST`. Every connection adds to its own slot of an unbounded account.
 """
 
-TRANSFER_COLUMNS = (
-    "id, batch, debit_id, credit_id, amount_fen, kind, pending_id, released_fen, expires_at, code, subject_kind, subject_id, at"
-)
+TRANSFER_COLUMNS = "id, batch, debit_id, credit_id, amount_fen, kind, pending_id, released_fen, expires_at, code, subject_kind, subject_id, at"
 TRANSFER_RECORD = (
     "id uuid, batch uuid, debit_id uuid, credit_id uuid, amount_fen bigint, kind text, pending_id uuid, "
     "released_fen bigint, expires_at timestamptz, code text, subject_kind text, subject_id uuid, at timestamptz"
@@ -30,7 +28,7 @@ movements AS (
 ),
 held_balances AS (
   SELECT b.id, m.dp, m.cp, m.dq, m.cq FROM ledger_balance b JOIN movements m ON m.account_id = b.account_id
-  WHERE b.slot = CASE b.bound WHEN 'none' THEN pg_backend_pid() % 16 ELSE 0 END
+  WHERE b.slot = CASE b.bound WHEN 'none' THEN mod(pg_backend_pid(), 16) ELSE 0 END
   ORDER BY b.id FOR UPDATE OF b
 ),
 moved_balances AS (

@@ -73,9 +73,7 @@ def found_organisation(
 
 
 @action
-def link_organisations(
-    *, actor: Actor, at: datetime, source_id: UUID, target_id: UUID, kind: str, since: date
-) -> UUID:
+def link_organisations(*, actor: Actor, at: datetime, source_id: UUID, target_id: UUID, kind: str, since: date) -> UUID:
     """Tie two branches together. Repeating it changes nothing. Raises: NotAllowed."""
     _may_manage(actor, source_id, at)
     link, created = Link.objects.get_or_create(
@@ -159,9 +157,7 @@ class PairedDevice:
 
 
 @action
-def add_device(
-    *, actor: Actor, at: datetime, organisation_id: UUID, place_id: UUID, kind: str, name: str
-) -> UUID:
+def add_device(*, actor: Actor, at: datetime, organisation_id: UUID, place_id: UUID, kind: str, name: str) -> UUID:
     """Announce a device at a place; it acts only after pairing. Raises: NotAllowed, Invalid."""
     access.require(actor, "organisations.devices", organisation_id, at)
     if not name.strip():

@@ -129,9 +129,7 @@ def check_real_name(*, actor: Actor, at: datetime, person_id: UUID, name: str, i
     try:
         identity = parse_identity_number(identity_number, local_day(at))
     except IdentityNumberWrong as wrong:
-        raise IdentityWrong(
-            "identity_number", code=f"identity_{wrong.code}", text=IDENTITY_TEXTS[wrong.code]
-        ) from None
+        raise IdentityWrong("identity_number", code=f"identity_{wrong.code}", text=IDENTITY_TEXTS[wrong.code]) from None
     if not name.strip() or len(name) > MAX_NAME_LENGTH:
         raise Invalid("name", text=_("请填写与身份证一致的姓名。"))
     index = index_identity(identity.number)
@@ -287,4 +285,3 @@ def reveal(*, actor: Actor, at: datetime, person_id: UUID, field: str, purpose: 
             at=at,
         )
     return value.reveal() if value else ""
-
