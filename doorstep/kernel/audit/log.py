@@ -52,6 +52,13 @@ ENTRY_COLUMNS = ", ".join(field.name for field in fields(EntryRow))
 ENTRY_PLACEHOLDERS = "%s::uuid, %s::timestamptz, %s::text, %s::uuid, %s::text, %s::text, %s::uuid, %s::uuid, %s::text"
 
 
+# For a statement that inserts many entries from one JSON parameter (a list of ``plain(entry_row(...))``).
+ENTRY_RECORD = (
+    "id uuid, at timestamptz, actor_kind text, actor_id uuid, action text, subject_kind text, subject_id uuid, "
+    "organisation_id uuid, body text"
+)
+
+
 def instant(at: datetime) -> str:
     """UTC with microseconds, the one way an instant is written in evidence."""
     if at.tzinfo is None:

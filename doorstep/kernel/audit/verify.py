@@ -7,7 +7,6 @@ leaf hashes (what was sealed). A head that fits only one of the two tells which 
 import json
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any
 
 from django.db import connection, transaction
@@ -18,6 +17,7 @@ from doorstep.kernel.audit.heads import head_text
 from doorstep.kernel.audit.models import Entry, Head, Leaf, Pending, Subtree
 from doorstep.kernel.audit.sealing import TILE, TILE_LEVELS
 from doorstep.kernel.audit.signing import key_that_verifies
+from doorstep.kernel.common.findings import Finding
 
 CHUNK_ROWS = 5_000
 MAX_FINDINGS = 1_000
@@ -33,16 +33,6 @@ _WAITING = f"""SELECT {_AS_TEXT} FROM audit_pending p JOIN audit_entry e ON e.id
 _ORPHANS = """SELECT e.id::text, l.entry_id IS NULL FROM audit_entry e
     LEFT JOIN audit_leaf l ON l.entry_id = e.id LEFT JOIN audit_pending p ON p.entry_id = e.id
     WHERE (l.entry_id IS NULL) = (p.entry_id IS NULL) ORDER BY e.id LIMIT %s"""
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that is not as it was sealed. ``code`` is stable; ``table`` and ``row_id`` say where to look."""
-
-    code: str
-    table: str
-    row_id: str
-    text: str
 
 
 class TooManyFindings(Exception):

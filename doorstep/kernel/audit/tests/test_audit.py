@@ -135,6 +135,17 @@ def test_a_receipt_says_why_it_cannot_be_given() -> None:
     assert proofs.inclusion(entry.id)["path"] == []
 
 
+def test_a_proof_takes_a_fixed_number_of_statements(django_assert_num_queries: Callable) -> None:
+    written = write(1_000)
+    for limit in (300, 700):
+        seal(AT, limit=limit)
+    for number in (0, 299, 999):
+        with django_assert_num_queries(3):
+            proofs.inclusion(written[number].id)
+    with django_assert_num_queries(2):
+        proofs.consistency(300, 1_000)
+
+
 def test_an_old_receipt_can_be_had_again_against_its_old_head() -> None:
     written = write(4)
     seal(AT, limit=2)

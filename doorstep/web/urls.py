@@ -1,0 +1,9 @@
+from django.urls import path
+
+from doorstep.web import pages
+
+urlpatterns = [
+    path("large-type", pages.large_type, name="large-type"),
+    path("design", pages.design, name="design"),
+    path("design/<slug:shell>", pages.design_shell, name="design-shell"),
+]
