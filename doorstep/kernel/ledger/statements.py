@@ -37,4 +37,4 @@ moved_balances AS (
     debits_pending = b.debits_pending + h.dq, credits_pending = b.credits_pending + h.cq
   FROM held_balances h WHERE b.id = h.id RETURNING b.account_id
 )
-"""
+"""  # noqa: S608

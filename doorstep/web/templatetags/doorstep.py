@@ -122,7 +122,9 @@ def qr(text: str, label: str = "") -> SafeString:
     if len(text) > MOST_QR_CHARACTERS:
         raise ValueError(f"a QR code of {len(text)} characters cannot be read from a phone; keep it short")
     return format_html(
-        '<div class="qr" role="img" aria-label="{}">{}</div>', label or _("二维码"), mark_safe(_qr_svg(str(text)))  # noqa: S308 segno escapes nothing because it writes only module geometry
+        '<div class="qr" role="img" aria-label="{}">{}</div>',
+        label or _("二维码"),
+        mark_safe(_qr_svg(str(text))),  # noqa: S308 segno escapes nothing because it writes only module geometry
     )
 
 
