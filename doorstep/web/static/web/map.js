@@ -23,6 +23,17 @@ function pin(text, classes) {
   return window.L.divIcon({ className: `pin ${classes}`, html: text, iconSize: null });
 }
 
+// Without tiles there are no streets, so distance is drawn instead: circles a person can judge a walk by.
+function rings(map, centre) {
+  const { L } = window;
+  for (const metres of [2000, 1000, 500]) {
+    L.circle(centre, { radius: metres, className: "ring", interactive: false, color: "", fillColor: "" }).addTo(map);
+    const north = [centre[0] + metres / 111_320, centre[1]];
+    const text = metres < 1000 ? words.metres.replace("{n}", metres) : words.kilometres.replace("{n}", metres / 1000);
+    L.marker(north, { icon: L.divIcon({ className: "ring-label", html: text, iconSize: null }), interactive: false, keyboard: false }).addTo(map);
+  }
+}
+
 function popup(place) {
   const box = document.createElement("div");
   const name = document.createElement("strong");
@@ -39,6 +50,8 @@ function draw(element) {
   L.control.zoom({ zoomInTitle: words.zoomIn, zoomOutTitle: words.zoomOut }).addTo(map);
   L.control.scale({ imperial: false }).addTo(map);
   if (element.dataset.tiles) L.tileLayer(element.dataset.tiles, { maxZoom: 18, detectRetina: true }).addTo(map);
+
+  if (!element.dataset.tiles && data.here) rings(map, point(data.here));
 
   const rows = element.closest("[data-places]").querySelectorAll("[data-place]");
   const markers = data.places.map((place, index) => {
