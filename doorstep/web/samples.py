@@ -14,10 +14,14 @@ class SampleForm(forms.Form):
     """Each kind of control a form may hold."""
 
     name = forms.CharField(label="您的姓名", help_text="和身份证上一样")
-    phone = forms.CharField(label="手机号", help_text="验证码发到这个号码", widget=forms.TextInput({"inputmode": "tel"}))
+    phone = forms.CharField(
+        label="手机号", help_text="验证码发到这个号码", widget=forms.TextInput({"inputmode": "tel"})
+    )
     district = forms.ChoiceField(label="所在的区", choices=[("tianyuan", "天元区"), ("hetang", "荷塘区")])
     work = forms.ChoiceField(
-        label="您做哪一行", widget=forms.RadioSelect, choices=[("rider", "外卖骑手"), ("courier", "快递员"), ("driver", "货车司机")]
+        label="您做哪一行",
+        widget=forms.RadioSelect,
+        choices=[("rider", "外卖骑手"), ("courier", "快递员"), ("driver", "货车司机")],
     )
     birthday = forms.DateField(label="出生日期", required=False, widget=forms.DateInput({"type": "date"}))
     remark = forms.CharField(label="还想说的", required=False, widget=forms.Textarea)
@@ -93,7 +97,12 @@ def _report() -> dict[str, Any]:
         "failed_text": "没成 2 行",
         "rows": [
             {"number": 1, "who": "王师傅 138****2201", "ok": True, "text": "已发 1 张"},
-            {"number": 2, "who": "刘师傅 139****8830", "ok": False, "text": "还没认证骑手身份。请他在「我的」里认证后重发。"},
+            {
+                "number": 2,
+                "who": "刘师傅 139****8830",
+                "ok": False,
+                "text": "还没认证骑手身份。请他在「我的」里认证后重发。",
+            },
             {"number": 3, "who": "陈师傅 136****0912", "ok": False, "text": "手机号少一位。请改好这一行再传。"},
         ],
     }
@@ -133,7 +142,7 @@ def components() -> dict[str, Any]:
     return {
         "now": now,
         "tonight": now + timedelta(hours=3),
-        "colours": "paper card sunk ink muted door jade amber indigo glow".split(),
+        "colours": ["paper", "card", "sunk", "ink", "muted", "door", "jade", "amber", "indigo", "glow"],
         "icons": _icons(),
         "choices": _choices(),
         "columns": _columns(),
