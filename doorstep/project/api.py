@@ -1,0 +1,37 @@
+"""The HTTP/JSON face: one API, a router per room; errors are ``application/problem+json`` with a stable code."""
+
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from ninja import NinjaAPI
+from ninja.errors import HttpError, ValidationError
+
+from doorstep.kernel.common import problems
+from doorstep.kernel.common.errors import Invalid, NotFound, NotSignedIn, Problem
+
+api = NinjaAPI(title="家门口 Doorstep", version="1", urls_namespace="api", docs_url="docs")
+
+
+@api.exception_handler(Problem)
+def refused(request: HttpRequest, problem: Problem) -> HttpResponse:
+    return problems.json_response(problem)
+
+
+@api.exception_handler(ValidationError)
+def unreadable(request: HttpRequest, error: ValidationError) -> HttpResponse:
+    """The first thing wrong, by field; the rest is in ``data``."""
+    wrong: list[dict[str, Any]] = [
+        {"field": ".".join(str(part) for part in item["loc"][1:]), "reason": item["msg"]} for item in error.errors
+    ]
+    return problems.json_response(Invalid(wrong[0]["field"] if wrong else "", wrong=wrong))
+
+
+@api.exception_handler(HttpError)
+def http_error(request: HttpRequest, error: HttpError) -> HttpResponse:
+    problem: Problem = Invalid("", code="malformed", reason=str(error))
+    problem.status = error.status_code
+    if error.status_code == 401:
+        problem = NotSignedIn()
+    elif error.status_code == 404:
+        problem = NotFound()
+    return problems.json_response(problem)

@@ -1,0 +1,67 @@
+"""The canteen introduces itself to the house: its roles, its place in the shells."""
+
+from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
+
+
+class CanteenConfig(AppConfig):
+    name = "doorstep.services.canteen"
+    label = "canteen"
+
+    def ready(self) -> None:
+        from doorstep.kernel.common.access import register_role
+        from doorstep.kernel.common.rooms import DeskPage, Room, register
+
+        register_role(
+            "union_officer",
+            _("工会经办"),
+            {
+                "canteen.vet",
+                "canteen.programme",
+                "canteen.issue",
+                "canteen.watch",
+                "canteen.settle",
+                "canteen.feedback",
+                "people.register",
+                "people.attest",
+                "people.reveal",
+                "places.manage",
+                "places.calendar",
+                "organisations.manage",
+                "organisations.devices",
+            },
+        )
+        register_role(
+            "union_leader",
+            _("工会负责人"),
+            {"canteen.decide", "canteen.approve", "canteen.watch", "canteen.fund", "organisations.manage"},
+        )
+        register_role("venue_scorer", _("评审成员"), {"canteen.score"})
+        register_role(
+            "venue_manager",
+            _("餐厅负责人"),
+            {"canteen.venue", "canteen.feedback", "organisations.devices"},
+        )
+        register_role("auditor", _("审计"), {"canteen.audit", "audit.read"})
+
+        register(
+            Room(
+                code="canteen",
+                title=_("共享食堂"),
+                icon="bowl",
+                summary=_("工会补贴的热乎饭,最多 9 元"),
+                url_name="canteen:near",
+                desk=(
+                    DeskPage("canteen:programmes", _("补贴项目"), "coins", "canteen.programme"),
+                    DeskPage("canteen:issue", _("发券"), "send", "canteen.issue"),
+                    DeskPage("canteen:venues", _("餐厅"), "shop", "canteen.vet"),
+                    DeskPage("canteen:settlements", _("结算"), "list", "canteen.settle"),
+                    DeskPage("canteen:approvals", _("复核"), "check", "canteen.approve"),
+                    DeskPage("canteen:watch", _("监督"), "shield", "canteen.watch"),
+                    DeskPage("canteen:feedback-desk", _("评价与投诉"), "star", "canteen.feedback"),
+                    DeskPage("canteen:counter", _("我的餐厅"), "bowl", "canteen.venue"),
+                    DeskPage("canteen:audit", _("审计"), "search", "canteen.audit"),
+                ),
+                order=10,
+            )
+        )

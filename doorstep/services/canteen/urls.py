@@ -1,0 +1,6 @@
+"""The canteen's pages."""
+
+from django.urls import URLPattern
+
+app_name = "canteen"
+urlpatterns: list[URLPattern] = []
