@@ -72,6 +72,8 @@ MIDDLEWARE = [
 ROOT_URLCONF = "doorstep.project.urls"
 WSGI_APPLICATION = "doorstep.project.wsgi.application"
 
+FORM_RENDERER = "doorstep.web.forms.Renderer"
+
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
