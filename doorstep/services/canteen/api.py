@@ -3,7 +3,7 @@
 import base64
 import binascii
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse
@@ -17,6 +17,10 @@ from doorstep.kernel.common.errors import Invalid, KeyMissing, NotAllowed
 from doorstep.services.canteen.actions import redeeming, syncing
 
 router = Router(tags=["canteen"])
+
+IdempotencyKey = Annotated[
+    str | None, Header(max_length=MAX_KEY_LENGTH, description="made by the client; kept for retries")
+]
 
 
 def till(request: HttpRequest) -> DevicePrincipal | None:
@@ -141,9 +145,7 @@ def preview(request: HttpRequest, body: CodeIn) -> Any:
 
 
 @router.post("/redeem", auth=till, response={200: ReceiptOut, **REFUSALS})
-def redeem(
-    request: HttpRequest, body: RedeemIn, idempotency_key: str | None = Header(None, max_length=MAX_KEY_LENGTH)
-) -> HttpResponse:
+def redeem(request: HttpRequest, body: RedeemIn, idempotency_key: IdempotencyKey = None) -> HttpResponse:
     """Redeem one voucher for one meal. The same key and code get the same answer, byte for byte."""
     receipt = redeeming.redeem_voucher(
         device=_device(request),
@@ -156,9 +158,7 @@ def redeem(
 
 
 @router.post("/void", auth=till, response={200: VoidOut, **REFUSALS})
-def void(
-    request: HttpRequest, body: VoidIn, idempotency_key: str | None = Header(None, max_length=MAX_KEY_LENGTH)
-) -> Any:
+def void(request: HttpRequest, body: VoidIn, idempotency_key: IdempotencyKey = None) -> Any:
     """Take a redemption of this till's venue back within ten minutes."""
     device = _device(request)
     return redeeming.void_redemption(

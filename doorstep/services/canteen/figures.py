@@ -24,7 +24,7 @@ MAX_ROWS = 100
 def _rows(statement: str, parameters: list[Any] | None = None) -> list[tuple[Any, ...]]:
     with connection.cursor() as cursor:
         cursor.execute(statement, parameters or [])
-        return cursor.fetchall()
+        return list(cursor.fetchall())
 
 
 _SETS = """
@@ -125,7 +125,8 @@ def hours() -> Figure:
 
 def venues() -> Figure:
     """The first venue opened in May 2025, several more within that year."""
-    opened = list(Venue.objects.filter(opened_at__isnull=False).order_by("opened_at").values_list("opened_at", flat=True))
+    moments = Venue.objects.order_by("opened_at").values_list("opened_at", flat=True)
+    opened = [at for at in moments if at is not None]
     first = local(opened[0]) if opened else None
     same_year = [at for at in opened[1:] if first and local(at).year == first.year]
     computed = (
@@ -194,7 +195,9 @@ _EVIDENCE: dict[str, Callable[[], FigureRows]] = {
     "price": lambda: _use_rows(VoucherKind.Kind.OFF),
     "free": lambda: _use_rows(VoucherKind.Kind.FREE),
     "menu": _menu_rows,
-    "hours": lambda: FigureRows((_("餐厅"), _("营业时间"), _("午餐到"), _("晚餐到")), tuple(_hours()[:MAX_ROWS]), len(_hours())),
+    "hours": lambda: FigureRows(
+        (_("餐厅"), _("营业时间"), _("午餐到"), _("晚餐到")), tuple(_hours()[:MAX_ROWS]), len(_hours())
+    ),
     "venues": _venue_rows,
 }
 
@@ -204,4 +207,3 @@ def figure_rows(key: str) -> FigureRows:
     if key not in _EVIDENCE:
         raise NotFound
     return _EVIDENCE[key]()
-

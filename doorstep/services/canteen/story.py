@@ -353,9 +353,7 @@ def _meals(told: Told) -> None:
     # A tenth of what was given out is left to expire, as it does.
     left = sum(len(items) for items in queue.values())
     keep = left // 10 if left < 1000 else 0
-    schedule = [
-        (venue, _meal_times(venue, max(venue.opens, FIRST_DAY) + timedelta(days=1))) for venue in VENUES
-    ]
+    schedule = [(venue, _meal_times(venue, max(venue.opens, FIRST_DAY) + timedelta(days=1))) for venue in VENUES]
     turn = cycle(schedule)
     people = list(queue)
     while left > keep and people:
