@@ -37,7 +37,7 @@ WHERE k.kind = %s AND u.reversed_at IS NULL
 def price() -> Figure:
     """Every meal on an amount-off voucher: what it cost, what the union took off, the most a worker paid."""
     sets = _rows(
-        f"SELECT u.list_price_fen, u.payer_fen, u.person_fen, count(*) {_SETS} GROUP BY 1, 2, 3 ORDER BY 4 DESC, 1, 2",  # noqa: S608
+        f"SELECT u.list_price_fen, u.payer_fen, u.person_fen, count(*) {_SETS} GROUP BY 1, 2, 3 ORDER BY 4 DESC, 1, 2",
         [VoucherKind.Kind.OFF],
     )
     meals = sum(row[3] for row in sets)
@@ -52,7 +52,7 @@ def price() -> Figure:
 def free_meals() -> Figure:
     """Free-meal vouchers were used beside the four-off ones, and cost the worker nothing."""
     ((meals, most),) = _rows(
-        f"SELECT count(*), coalesce(max(u.person_fen), 0)::bigint {_SETS}",  # noqa: S608
+        f"SELECT count(*), coalesce(max(u.person_fen), 0)::bigint {_SETS}",
         [VoucherKind.Kind.FREE],
     )
     off = VoucherKind.objects.filter(kind=VoucherKind.Kind.OFF).count()
@@ -153,9 +153,9 @@ def figures() -> list[Figure]:
 
 
 def _use_rows(kind: str) -> FigureRows:
-    statement = f"""SELECT u.at, p.name, u.list_price_fen, u.payer_fen, u.person_fen {_SETS} ORDER BY u.at DESC, u.id LIMIT %s"""  # noqa: S608
+    statement = f"""SELECT u.at, p.name, u.list_price_fen, u.payer_fen, u.person_fen {_SETS} ORDER BY u.at DESC, u.id LIMIT %s"""
     rows = _rows(statement, [kind, MAX_ROWS])
-    ((total,),) = _rows(f"SELECT count(*) {_SETS}", [kind])  # noqa: S608
+    ((total,),) = _rows(f"SELECT count(*) {_SETS}", [kind])
     return FigureRows(
         (_("时间"), _("餐厅"), _("套餐价"), _("工会付"), _("职工付")),
         tuple(
