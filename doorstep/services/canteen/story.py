@@ -57,8 +57,9 @@ VENUES = (
 )
 NIGHT_VENUE = VenueTold("夜归人食堂", "天元区长江北路", 113.1077, 27.8391, "唐秀兰", date(2025, 12, 1), "24/7")
 
-# How many meals each scale replays: (workers, days of the first venue, free vouchers, amount-off vouchers).
-SCALES = {"small": (40, 6, 30, 150), "full": (600, 6, 3300, 11000)}
+# What each scale replays: workers, free vouchers each, amount-off vouchers each. The full one is the programme as it was:
+# 550 × 6 = 3,300 free and 550 × 20 = 11,000 subsidised meals.
+SCALES = {"small": (40, 1, 4), "full": (550, 6, 20)}
 
 
 @dataclass
@@ -90,8 +91,8 @@ def key(*parts: object) -> str:
 
 def tell(scale: str, step: Step) -> None:
     """Replay the canteen's story. ``scale``: ``small`` (a few seconds) or ``full`` (the programme's 14,300 vouchers)."""
-    workers, days, free, off = SCALES[scale]
-    told = Told(step, total=workers + days * 8 + free + off + 60)
+    workers, free, off = SCALES[scale]
+    told = Told(step, total=workers * (1 + free + off) + 42)
     _people(told, workers)
     _programme(told)
     for venue in (*VENUES, NIGHT_VENUE):
@@ -104,6 +105,11 @@ def tell(scale: str, step: Step) -> None:
 
 def _demo_person(name: str, phone: str, username: str, at: datetime) -> UUID:
     return register_person(actor=STORY, at=at, name=name, phone=phone, username=username).person_id
+
+
+def _phone(index: int) -> str:
+    """The phone of the story's worker of that number."""
+    return f"1390733{index:04d}"
 
 
 def _people(told: Told, workers: int) -> None:
@@ -128,10 +134,10 @@ def _people(told: Told, workers: int) -> None:
     for index in range(workers):
         if index < len(names):
             name, username = names[index]
-            person_id = _demo_person(name, f"1390733{index:04d}", username, at)
+            person_id = _demo_person(name, _phone(index), username, at)
         else:
             name = SURNAMES[index % len(SURNAMES)] + GIVEN[(index // 3) % len(GIVEN)]
-            person_id = register_person(actor=STORY, at=at, name=name, phone=f"1390733{index:04d}").person_id
+            person_id = register_person(actor=STORY, at=at, name=name, phone=_phone(index)).person_id
         attest_standing(
             actor=told.officer,
             at=at,
@@ -256,7 +262,6 @@ def _venue(told: Told, venue: VenueTold) -> None:
             venues.add_menu(
                 actor=owner,
                 at=opening,
-                key=key("menu", venue.name, offset, meal),
                 venue_id=venue_id,
                 day=venue.opens + timedelta(days=offset + 1),
                 meal=meal,
@@ -283,21 +288,17 @@ def _vouchers(told: Told, free: int, off: int) -> None:
             venue_ids=[told.venue_ids[venue.name] for venue in VENUES],
             effective_from=at,
         ).kind_id
-    for name, count in (("免费餐券", free), ("4元减免券", off)):
-        each, rest = divmod(count, len(told.workers))
-        for size, people in ((each + 1, told.workers[:rest]), (each, told.workers[rest:])):
-            if size and people:
-                issuing.issue_to(
-                    actor=told.officer,
-                    at=at,
-                    key=key("issue", name, size),
-                    kind_id=told.kinds[name],
-                    person_ids=people,
-                    each=size,
-                    valid_from=at,
-                    valid_until=at_local(date(2025, 12, 31), 24),
-                    title=name,
-                )
+    for name, each in (("免费餐券", free), ("4元减免券", off)):
+        issuing.push_vouchers(
+            actor=told.officer,
+            at=at,
+            key=key("push", name),
+            kind_id=told.kinds[name],
+            valid_from=at,
+            valid_until=at_local(date(2025, 12, 31), 24),
+            each=each,
+            title=name,
+        )
         told.tick(f"发放{name}", 5)
 
 
@@ -330,18 +331,17 @@ def _open_vouchers(person_id: UUID, kind_id: UUID) -> list[UUID]:
     )
 
 
-def _meal_times(venue: VenueTold, first: date) -> Iterator[tuple[datetime, date]]:
-    """Instants spread over the meals of the days from ``first`` on, one every 40 seconds."""
-    day = first
-    while True:
-        for hour, minutes in ((10, 40), (11, 30), (12, 0), (13, 0), (14, 10), (17, 20), (18, 0), (19, 0), (20, 15)):
-            for second in range(0, 1600, 40):
-                yield at_local(day, hour, minutes) + timedelta(seconds=second), day
-        day += timedelta(days=1)
+def _rounds(count: int) -> Iterator[tuple[date, int, tuple[VenueTold, ...]]]:
+    """``count`` mealtimes: most in May at the first venue, the others in September at all three."""
+    in_may = max(1, count * 3 // 5)
+    for number in range(count):
+        first, venues_then = (FIRST_DAY, VENUES[:1]) if number < in_may else (date(2025, 9, 1), VENUES)
+        offset = number if number < in_may else number - in_may
+        yield first + timedelta(days=1 + offset // 2), (10 * 60 + 35, 17 * 60 + 5)[offset % 2], venues_then
 
 
 def _meals(told: Told) -> None:
-    """Everybody eats, one meal a person at a time, until the vouchers of the story are used."""
+    """Everybody eats, one voucher a mealtime, until the story's vouchers are used; the last tenth is left to expire."""
     queue: dict[UUID, list[UUID]] = {}
     owned = (
         Entitlement.objects.filter(terms__canteen_kind__in=told.kinds.values(), used=0, state="open")
@@ -350,23 +350,16 @@ def _meals(told: Told) -> None:
     )
     for person_id, entitlement_id in owned.iterator(chunk_size=5000):
         queue.setdefault(person_id, []).append(entitlement_id)
-    # A tenth of what was given out is left to expire, as it does.
-    left = sum(len(items) for items in queue.values())
-    keep = left // 10 if left < 1000 else 0
-    schedule = [(venue, _meal_times(venue, max(venue.opens, FIRST_DAY) + timedelta(days=1))) for venue in VENUES]
-    turn = cycle(schedule)
     people = list(queue)
-    while left > keep and people:
-        for person_id in list(people):
-            venue, times = next(turn)
-            if left <= keep:
-                break
-            at, _day = next(times)
-            _redeem(told, told.tills[venue.name], queue[person_id].pop(0), at)
-            left -= 1
-            told.tick("吃饭")
-            if not queue[person_id]:
-                people.remove(person_id)
+    keep = len(people) // 10 if len(people) < 100 else 0
+    for day, start, venues_then in _rounds(max(len(vouchers) for vouchers in queue.values())):
+        opening = at_local(day, start // 60, start % 60)
+        for index, person_id in enumerate(people[: len(people) - keep]):
+            if queue[person_id]:
+                venue = venues_then[index % len(venues_then)]
+                at = opening + timedelta(seconds=24 * (index // len(venues_then)))
+                _redeem(told, told.tills[venue.name], queue[person_id].pop(0), at)
+                told.tick("吃饭")
 
 
 def _today(told: Told) -> None:
@@ -386,23 +379,23 @@ def _today(told: Told) -> None:
         venue_ids=[told.venue_ids[NIGHT_VENUE.name]],
         effective_from=at,
         windows=[
-            {"code": "lunch", "title": "午餐", "start": "0:00", "end": "15:00"},
+            {"code": "lunch", "title": "午餐", "start": "00:00", "end": "15:00"},
             {"code": "dinner", "title": "晚餐", "start": "15:00", "end": "24:00"},
         ],
     ).kind_id
     until = at_local(clock.local_day(at) + timedelta(days=30))
     for kind in (name, "4元减免券", "免费餐券"):
-        issuing.issue_to(
-            actor=told.officer,
-            at=at,
-            key=key("today", kind),
-            kind_id=told.kinds[kind],
-            person_ids=told.workers[:3],
-            each=3,
-            valid_from=at,
-            valid_until=until,
-            title=kind,
-        )
+        for index in range(3):  # 凌涛, 杨雷 and 周永栋, whom the demo lets one be
+            issuing.issue_single(
+                actor=told.officer,
+                at=at,
+                key=key("today", kind, index),
+                kind_id=told.kinds[kind],
+                phone=_phone(index),
+                valid_from=at,
+                valid_until=until,
+                count=3,
+            )
     issuing.open_claim(
         actor=told.officer,
         at=at,
@@ -420,7 +413,6 @@ def _today(told: Told) -> None:
             venues.add_menu(
                 actor=told.officer,
                 at=at,
-                key=key("menu-today", venue.name, meal),
                 venue_id=told.venue_ids[venue.name],
                 day=clock.local_day(at),
                 meal=meal,
