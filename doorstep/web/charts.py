@@ -130,7 +130,7 @@ def line(data: Iterable[Row], text: Callable[[float], str] = number) -> Line:
     items = [
         Item(
             label, value, text(value), href, _percent(value, top), "",
-            left=round(1.5 + 95 * index / last, 2),
+            left=round(10 + 87 * index / last, 2),
             top=round(100 - 100 * value / top, 2),
         )
         for index, (label, value, href) in enumerate(rows)
