@@ -64,7 +64,7 @@ class Leaf(models.Model):
 
 
 class Subtree(models.Model):
-    """Root of a complete subtree of 2**level leaves, kept at levels 8, 16, 24 … so that a proof reads a few hundred rows."""
+    """Root of a whole subtree of 2**level leaves, kept at levels 8, 16, 24 …: proofs then read a few hundred rows."""
 
     append_only: ClassVar[bool] = True
 

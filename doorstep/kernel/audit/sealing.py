@@ -39,7 +39,7 @@ def _take_lock() -> None:
 
 
 def seal(at: datetime, *, limit: int = BATCH_LIMIT) -> Head | None:
-    """Seal up to ``limit`` waiting entries and sign the new head; ``None`` when nothing waits. Call it until it says so."""
+    """Seal up to ``limit`` waiting entries and sign the new head; ``None`` when nothing waits (call until then)."""
     if not 1 <= limit <= BATCH_LIMIT:
         raise ValueError(f"a batch has 1 to {BATCH_LIMIT} entries")
     with transaction.atomic():

@@ -1,7 +1,7 @@
 """The Ed25519 keys that sign audit heads and passes.
 
-``SIGNING_KEY`` holds one base64 seed, or several separated by commas, newest first: the newest signs, all are trusted. To
-rotate, put a new seed in front; drop the old one when nothing signed with it needs to be believed any more.
+``SIGNING_KEY`` holds one base64 seed, or several separated by commas, newest first: the newest signs, all are trusted.
+To rotate, put a new seed in front; drop the old one when nothing signed with it needs to be believed any more.
 """
 
 import base64
@@ -18,7 +18,7 @@ SEED_BYTES = 32
 
 @dataclass(frozen=True)
 class SigningKey:
-    """One key pair. Its id is the first byte of SHA-256 over the public key, so nothing needs to be numbered by hand."""
+    """One key pair. Its id is the first byte of SHA-256 over the public key, so nobody has to number keys by hand."""
 
     seed: bytes
 

@@ -1,7 +1,7 @@
 """Checking the whole log against itself: every body, leaf, subtree, head and signature, in one pass.
 
-The tree is computed twice where it has to be: once from the bodies (what the entries say now) and once from the stored leaf
-hashes (what was sealed). A head that fits only one of the two tells which side was altered.
+The tree is computed twice where it has to be: once from the bodies (what the entries say now) and once from the stored
+leaf hashes (what was sealed). A head that fits only one of the two tells which side was altered.
 """
 
 import json

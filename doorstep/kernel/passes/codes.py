@@ -1,7 +1,7 @@
 """Codes shown as QR: who or what may pass, until when, signed so that a till without a network can tell.
 
-The text is ``DS1`` and base32 in capitals, so that a QR code stays in its compact alphanumeric mode (162 characters). The
-bytes: version, kind, key id (1 each), subject (16), issued at (4), lifetime in seconds (4), scope (8), signature (64).
+The text is ``DS1`` and base32 in capitals, so that a QR code stays in its compact alphanumeric mode (162 characters).
+The bytes: version, kind, key id (1 each), subject (16), issued at (4), lifetime seconds (4), scope (8), signature (64).
 """
 
 import base64
@@ -53,7 +53,7 @@ class Pass:
 
 
 def issue(kind: PassKind, subject: UUID, at: datetime, lifetime_seconds: int = DEAD_SECONDS, scope: int = 0) -> str:
-    """A signed code for ``subject``, good from ``at`` for ``lifetime_seconds``; ``scope`` narrows it (0: not narrowed)."""
+    """A signed code for ``subject``, good from ``at`` for ``lifetime_seconds``; a ``scope`` other than 0 narrows it."""
     if not 1 <= lifetime_seconds <= MAX_LIFETIME_SECONDS:
         raise ValueError(f"a pass lives 1 to {MAX_LIFETIME_SECONDS} seconds")
     if at.tzinfo is None:

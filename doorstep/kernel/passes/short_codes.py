@@ -1,8 +1,8 @@
 """Codes to be read out or typed: digits only, with a time code in them and a check digit at the end.
 
-Three parts: the number (a keyed permutation of the sequential number, so that codes tell nothing and cannot be counted up),
-five digits of HMAC over number and time step, and one Damm digit, which catches every single wrong digit and every swap of
-neighbours before anything is looked up. Five digits alone would not stand guessing: who reads codes limits attempts.
+Three parts: the number (a keyed permutation of the sequential number, so that codes tell nothing and cannot be counted
+up), five digits of HMAC over number and time step, and one Damm digit, which catches every single wrong digit and every
+swap of neighbours before anything is looked up. Five digits do not stand guessing: who reads codes limits attempts.
 """
 
 import hmac
@@ -65,8 +65,8 @@ def _mac(key: SigningKey, purpose: str, *parts: int) -> int:
 
 def permute(key: SigningKey, value: int, width: int, *, back: bool = False) -> int:
     """A keyed permutation of the numbers below 10**width: an alternating Feistel network over its two halves."""
-    low = 10 ** (width // 2)
-    high = 10 ** (width - width // 2)
+    low: int = 10 ** (width // 2)
+    high: int = 10 ** (width - width // 2)
     left, right = divmod(value, low)
     sign = -1 if back else 1
     for turn in reversed(range(_ROUNDS)) if back else range(_ROUNDS):
@@ -89,7 +89,7 @@ def _time_code(key: SigningKey, value: int, width: int, step: int) -> str:
 
 
 def short_code(number: int, at: datetime, kind: PassKind = PassKind.ENTITLEMENT) -> str:
-    """The typed form of ``number``: good for this step and the next (30 s each), a printed one for the city's day of ``at``."""
+    """The typed form of ``number``: good for this 30 s step and the next; printed, for the city's day of ``at``."""
     if kind not in _KINDS:
         raise ValueError(f"there are no short codes for {kind.name}")
     value = number * _KIND_SLOTS + _KINDS.index(kind)

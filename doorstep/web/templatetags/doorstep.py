@@ -1,4 +1,4 @@
-"""Filters and tags every template has without loading them: people's words for money, time and distance, and drawings."""
+"""Filters and tags every template has without loading them: people's words for money, time, distance; drawings."""
 
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime

@@ -1,7 +1,9 @@
 """Writing, sealing, proving and checking the log."""
 
+import base64
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -133,6 +135,17 @@ def test_a_receipt_says_why_it_cannot_be_given() -> None:
     assert proofs.inclusion(entry.id)["path"] == []
 
 
+def test_a_proof_takes_a_fixed_number_of_statements(django_assert_num_queries: Callable) -> None:
+    written = write(1_000)
+    for limit in (300, 700):
+        seal(AT, limit=limit)
+    for number in (0, 299, 999):
+        with django_assert_num_queries(3):
+            proofs.inclusion(written[number].id)
+    with django_assert_num_queries(2):
+        proofs.consistency(300, 1_000)
+
+
 def test_an_old_receipt_can_be_had_again_against_its_old_head() -> None:
     written = write(4)
     seal(AT, limit=2)
@@ -142,12 +155,13 @@ def test_an_old_receipt_can_be_had_again_against_its_old_head() -> None:
     assert proofs.inclusion(written[1].id)["size"] == 4
 
 
-def test_a_rotated_key_leaves_old_heads_and_receipts_valid(settings: object) -> None:
-    old = settings.SIGNING_KEY  # type: ignore[attr-defined]
+def test_a_rotated_key_leaves_old_heads_and_receipts_valid(settings: Any) -> None:
+    old, new = (base64.b64encode(word.ljust(32)).decode() for word in (b"old", b"new"))
+    settings.SIGNING_KEY = old
     (entry,) = write(1)
     seal(AT)
     signed_by = proofs.inclusion(entry.id)["public_key"]
-    settings.SIGNING_KEY = f"{'QUFB' * 10}QUE=,{old}"  # type: ignore[attr-defined]
+    settings.SIGNING_KEY = f"{new},{old}"
     write(1)
     seal(AT)
     assert proofs.inclusion(entry.id, size=1)["public_key"] == signed_by
