@@ -102,7 +102,13 @@ def funnel(data: Iterable[Row], text: Callable[[float], str] = number) -> list[I
         step = _share_text(value, before)
         items.append(
             Item(
-                label, value, text(value), href, width, _share_text(value, first), round((100 - width) / 2, 2),
+                label,
+                value,
+                text(value),
+                href,
+                width,
+                _share_text(value, first),
+                round((100 - width) / 2, 2),
                 step_text=step,
             )
         )
@@ -129,8 +135,13 @@ def line(data: Iterable[Row], text: Callable[[float], str] = number) -> Line:
     last = max(len(rows) - 1, 1)
     items = [
         Item(
-            label, value, text(value), href, _percent(value, top), "",
-            left=round(1.5 + 95 * index / last, 2),
+            label,
+            value,
+            text(value),
+            href,
+            _percent(value, top),
+            "",
+            left=round(10 + 87 * index / last, 2),
             top=round(100 - 100 * value / top, 2),
         )
         for index, (label, value, href) in enumerate(rows)
