@@ -23,6 +23,7 @@ from doorstep.services.canteen.actions import issuing, programmes, redeeming, ve
 from doorstep.services.canteen.models import Meal, VoucherKind
 from doorstep.services.canteen.refusals import RedemptionRefused
 
+MOST_EACH = 10
 STORY = system_actor("story")
 UNION = "天元区总工会"
 FIRST_DAY = date(2025, 5, 7)
@@ -289,16 +290,20 @@ def _vouchers(told: Told, free: int, off: int) -> None:
             effective_from=at,
         ).kind_id
     for name, each in (("免费餐券", free), ("4元减免券", off)):
-        issuing.push_vouchers(
-            actor=told.officer,
-            at=at,
-            key=key("push", name),
-            kind_id=told.kinds[name],
-            valid_from=at,
-            valid_until=at_local(date(2025, 12, 31), 24),
-            each=each,
-            title=name,
-        )
+        given = 0
+        while given < each:  # a push gives at most ten each
+            size = min(MOST_EACH, each - given)
+            issuing.push_vouchers(
+                actor=told.officer,
+                at=at,
+                key=key("push", name, given),
+                kind_id=told.kinds[name],
+                valid_from=at,
+                valid_until=at_local(date(2025, 12, 31), 24),
+                each=size,
+                title=name,
+            )
+            given += size
         told.tick(f"发放{name}", 5)
 
 
