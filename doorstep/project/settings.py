@@ -100,6 +100,10 @@ def database(url: str, role: str = "") -> dict[str, Any]:
     parts = urlsplit(url)
     query = {key: values[0] for key, values in parse_qs(parts.query).items()}
     options: dict[str, Any] = {key: value for key, value in query.items() if key != "host"}
+    # Django turns server-side preparing off; the hot statements (kernel.common.hot) ask for it, the ORM's never do. Planning
+    # the largest of them takes longer than running it, and its plan does not depend on the values: keep the generic one.
+    options.setdefault("prepare_threshold", 5)
+    options.setdefault("options", "-c plan_cache_mode=force_generic_plan")
     if role:
         options["assume_role"] = role
     return {
