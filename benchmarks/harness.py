@@ -110,7 +110,9 @@ def main(name: str, run: Callable[[bool], list[Figure]], argv: Sequence[str] | N
 
 def lines(result: dict[str, Any]) -> list[str]:
     """The figures as text for a terminal."""
-    shown = [f"{result['name']}  ({result['machine']['cpu']}, {result['machine']['cores']} cores, {result['seconds']} s)"]
+    shown = [
+        f"{result['name']}  ({result['machine']['cpu']}, {result['machine']['cores']} cores, {result['seconds']} s)"
+    ]
     for one in result["figures"]:
         sign = {"higher": "≥", "lower": "≤"}[one["better"]]
         target = "" if one["target"] is None else f"  ({sign} {one['target']:g}: {'ok' if one['ok'] else 'MISSED'})"

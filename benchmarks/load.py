@@ -12,7 +12,6 @@ import sys
 import time
 from typing import Any
 
-
 TIMEOUT_SECONDS = 30
 
 

@@ -123,9 +123,9 @@ def run(quick: bool) -> list[Figure]:
     tokens[0] = world.till.token
     trips = round_trips(world, vouchers.pop())
     connections.close_all()
-    simple = make_yardstick(server, 2 * total)
+    simple = make_yardstick(server, 3 * total)
     ours, theirs = iter(requests_for(tokens, vouchers)), iter(yardstick_requests(simple))
-    direct = iter([[str(one), f"direct-{one}"] for one in simple[total:]])
+    direct = iter([[str(one), f"direct-{one}"] for one in simple[2 * total :]])
 
     def take(source: Any, count: int) -> list[Any]:
         return [next(source) for _ in range(count)]
@@ -135,17 +135,25 @@ def run(quick: bool) -> list[Figure]:
     with (
         web.serving("doorstep.project.wsgi:application", WORKERS, ready="/healthz") as doorstep,
         web.serving("benchmarks.minimal:make_application", WORKERS, factory=True) as yardstick,
+        web.serving("benchmarks.minimal:make_bare", WORKERS, factory=True) as bare,
     ):
-        for clients, count in ((MANY, 100), *(pair for _ in range(rounds) for pair in ((1, one_count), (MANY, many_count)))):
+        for clients, count in (
+            (MANY, 100),
+            *(pair for _ in range(rounds) for pair in ((1, one_count), (MANY, many_count))),
+        ):
             before = doorstep.cpu_seconds()
             load = web.fire({"kind": "http", "host": web.HOST, "port": doorstep.port}, take(ours, count), clients)
             spent = (doorstep.cpu_seconds() - before) * 1000 / count
-            other = web.fire({"kind": "http", "host": web.HOST, "port": yardstick.port}, take(theirs, count), clients)
+            other, least = (
+                web.fire({"kind": "http", "host": web.HOST, "port": one.port}, take(theirs, count), clients)
+                for one in (yardstick, bare)
+            )
             if count == 100 and clients == MANY and not measured:
                 measured["warm", 0] = [load]
                 continue
             measured.setdefault(("ours", clients), []).append(load)
             measured.setdefault(("yardstick", clients), []).append(other)
+            measured.setdefault(("bare", clients), []).append(least)
             cpu_ms[clients].append(spent)
     sql = {"kind": "sql", "url": server.url("postgres"), "statement": minimal.CALL}
     for clients, count in ((1, one_count * 2), (MANY, many_count * 2)):
@@ -162,20 +170,34 @@ def figures(
     table: list[Figure] = []
     for clients in (1, MANY):
         who = f"{clients} client{'s' if clients > 1 else ''}"
-        speed = {name: statistics.median(load.per_second for load in measured[name, clients]) for name in ("ours", "yardstick", "sql")}
-        for name, title in (("ours", "redeem over HTTP"), ("yardstick", "minimal view"), ("sql", "one SQL function")):
+        speed = {
+            name: statistics.median(load.per_second for load in measured[name, clients])
+            for name in ("ours", "yardstick", "bare", "sql")
+        }
+        for name, title in (
+            ("ours", "redeem over HTTP"),
+            ("yardstick", "minimal view"),
+            ("bare", "minimal view, no middleware"),
+            ("sql", "one SQL function"),
+        ):
             took = [one * 1000 for load in measured[name, clients] for one in load.took]
             table.append(figure(f"{title}, {who}", speed[name], "/s"))
             table.append(figure(f"{title}, {who}, p50", percentile(took, 50), "ms"))
             table.append(figure(f"{title}, {who}, p95", percentile(took, 95), "ms"))
         table.append(figure(f"pgbench TPC-B-like, {who}", floor[clients], "/s"))
-        pairs = zip(measured["ours", clients], measured["yardstick", clients], strict=True)
-        ratio = statistics.median(mine.per_second / other.per_second for mine, other in pairs)
-        table.append(figure(f"redeem ÷ minimal view, {who}", ratio, "×", RATIO_TARGET))
+        for name, title, target in (
+            ("yardstick", "minimal view", RATIO_TARGET),
+            ("bare", "minimal view, no middleware", None),
+        ):
+            pairs = zip(measured["ours", clients], measured[name, clients], strict=True)
+            ratio = statistics.median(mine.per_second / other.per_second for mine, other in pairs)
+            table.append(figure(f"redeem ÷ {title}, {who}", ratio, "×", target))
         table.append(figure(f"redeem ÷ one SQL function, {who}", speed["ours"] / speed["sql"], "×"))
         table.append(figure(f"redeem ÷ pgbench, {who}", speed["ours"] / floor[clients], "×"))
         table.append(
-            figure(f"server CPU per redemption, {who}", statistics.median(cpu_ms[clients]), "ms", CPU_TARGET_MS, "lower")
+            figure(
+                f"server CPU per redemption, {who}", statistics.median(cpu_ms[clients]), "ms", CPU_TARGET_MS, "lower"
+            )
         )
     table.append(figure("SQL round trips per redemption", trips, "", ROUND_TRIPS_TARGET, "lower"))
     return table

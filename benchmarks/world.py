@@ -90,4 +90,3 @@ class BusyWorld(CanteenWorld):
 
     def tills(self, count: int, public_key: bytes | None = None) -> list[PairedDevice]:
         return [self.new_till(f"收银{number}", public_key=public_key) for number in range(count)]
-
