@@ -40,6 +40,7 @@ from doorstep.services.canteen.models import (
     Venue,
     VenueStateChange,
 )
+from doorstep.services.canteen.queries.redemption import DINERS_ACCOUNT
 from doorstep.services.canteen.rules import vetting
 
 PLACE_KIND = "canteen"
@@ -280,6 +281,7 @@ def apply_venue(
         )
         for purpose, title in (("payable", gettext("应付")), ("takings", gettext("收银")))
     }
+    open_account(code=DINERS_ACCOUNT, title=gettext("用餐职工(外部)"), at=at)
     venue = Venue.objects.create(
         id=venue_id,
         call=call,
