@@ -143,7 +143,7 @@ def components() -> dict[str, Any]:
     from doorstep.kernel.common.clock import now as present
 
     now = present()
-    wrong = SampleForm({"name": "王", "phone": "138", "district": "hetang"}, prefix="wrong")
+    wrong = SampleForm({"name": "王", "phone": "138", "district": "hetang"}, auto_id="wrong_%s")
     wrong.add_error("phone", "手机号是 11 位数字,请再看一遍。")
     return {
         "now": now,

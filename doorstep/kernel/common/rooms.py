@@ -5,7 +5,7 @@ worker read the register.
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -41,8 +41,8 @@ class WalletItem:
 class Figure:
     """One figure of the live page, computed from records.
 
-    ``page`` is what the newspaper said, ``computed`` what the records say, ``evidence`` how many records are behind it.
-    ``holds`` says whether the two agree (``at least`` for "over 8,000").
+    ``number`` is the figure's place in the page's table, ``key`` its name within the room. ``page`` is what the newspaper
+    said, ``computed`` what the records say, ``evidence`` how many records are behind it; ``holds``: the two agree.
     """
 
     number: int
@@ -52,12 +52,36 @@ class Figure:
     computed: str
     evidence: int
     holds: bool
-    rows_url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FigureRows:
+    """The records behind a figure, at most 100 of ``total``: column titles and rows of texts."""
+
+    columns: tuple[Text, ...]
+    rows: tuple[tuple[str, ...], ...]
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class DemoEntry:
+    """A way into the demo that is not a person's sign-in, e.g. a till: ``url`` makes the address when it is clicked."""
+
+    code: str
+    title: Text
+    note: Text
+    icon: str
+    url: Callable[[datetime], str]
 
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """A service as the house sees it."""
+    """A service as the house sees it.
+
+    ``wallet(person_id, at)`` gives what a person holds; ``figures()`` and ``figure_rows(key)`` the live page's numbers,
+    ``article`` its template; ``story(scale, step)`` replays what the page tells; ``periodic(at)`` is called every minute by
+    the worker; ``demo`` are ways into the demo.
+    """
 
     code: str
     title: Text
@@ -67,12 +91,16 @@ class Room:
     desk: tuple[DeskPage, ...] = ()
     wallet: Callable[[UUID, datetime], Iterable[WalletItem]] | None = None
     figures: Callable[[], list[Figure]] | None = None
+    figure_rows: Callable[[str], FigureRows] | None = None
     article: str = ""
-    story: Callable[..., None] | None = None
+    story: "Callable[[str, Step], None] | None" = None
     periodic: Callable[[datetime], None] | None = None
+    demo: tuple[DemoEntry, ...] = ()
     order: int = 100
-    extra: dict[str, Any] = field(default_factory=dict)
 
+
+# Tells the one who waits how far a story is: a text and how many steps of it are done of how many.
+Step = Callable[[str, int, int], None]
 
 _rooms: dict[str, Room] = {}
 
