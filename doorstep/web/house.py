@@ -27,20 +27,6 @@ from doorstep.web import house_queries as queries
 from doorstep.web.signin import entrances
 
 WHAT = {"phone": _("手机号"), "identity_number": _("身份证号")}
-STANDINGS = {
-    "rider": _("外卖骑手"),
-    "courier": _("快递员"),
-    "driver": _("货车司机"),
-    "ride_driver": _("网约车司机"),
-    "livestreamer": _("主播"),
-    "mother": _("妈妈"),
-    "student": _("学生"),
-    "expert": _("评审专家"),
-    "elderly": _("65 岁以上"),
-    "hypertension": _("高血压随访"),
-    "diabetes": _("糖尿病随访"),
-    "union_member": _("工会会员"),
-}
 GREETINGS = (
     (5, _("夜深了")),
     (9, _("早上好")),
@@ -140,7 +126,7 @@ def me(request: HttpRequest) -> HttpResponse:
     context = {
         "person": request.user,
         "standings": [
-            {"standing": one, "title": STANDINGS.get(one.kind, one.kind), "state": _standing_state(one, at)}
+            {"standing": one, "title": queries.STANDINGS.get(one.kind, one.kind), "state": _standing_state(one, at)}
             for one in queries.standings(request.user.pk)
         ],
         "consents": queries.consents(request.user.pk),

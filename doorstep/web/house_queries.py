@@ -10,6 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
 
 from doorstep.kernel.common import access
 from doorstep.kernel.common.errors import Text
@@ -18,6 +19,20 @@ from doorstep.kernel.notices.models import Notice
 from doorstep.kernel.organisations.models import Appointment, Device
 from doorstep.kernel.people.models import AccessEntry, Consent, Person, Standing
 
+STANDINGS = {
+    "rider": _("外卖骑手"),
+    "courier": _("快递员"),
+    "driver": _("货车司机"),
+    "ride_driver": _("网约车司机"),
+    "livestreamer": _("主播"),
+    "mother": _("妈妈"),
+    "student": _("学生"),
+    "expert": _("评审专家"),
+    "elderly": _("65 岁以上"),
+    "hypertension": _("高血压随访"),
+    "diabetes": _("糖尿病随访"),
+    "union_member": _("工会会员"),
+}
 PAGE_ROWS = 20
 MOST_PAGES = 50
 MOST_WALLET_ITEMS = 100

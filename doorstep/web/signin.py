@@ -54,6 +54,7 @@ from doorstep.kernel.organisations.models import Appointment
 from doorstep.kernel.people.actions import find_by_phone, index_phone, register_person
 from doorstep.kernel.people.identity import parse_phone
 from doorstep.kernel.people.models import Person
+from doorstep.web.house_queries import STANDINGS
 
 DEMO_PREFIX = "demo-"
 MOST_DEMO_PEOPLE = 100
@@ -450,7 +451,7 @@ def demo_people(at: datetime) -> list[dict[str, Any]]:
             "person": person,
             "staff": bool(person.held),
             "roles": [f"{titles.get(held.role, held.role)} · {held.organisation}" for held in person.held],
-            "standings": sorted({standing.kind for standing in person.standings.all()}),
+            "standings": [STANDINGS.get(kind, kind) for kind in sorted({one.kind for one in person.standings.all()})],
         }
         for person in people
     ]
