@@ -56,7 +56,7 @@ def _doors() -> list[dict[str, Any]]:
     found = []
     for room in all_rooms():
         try:
-            found.append({"room": room, "url": reverse(room.url_name), "tone": room.extra.get("tone", "door")})
+            found.append({"room": room, "url": reverse(room.url_name), "tone": room.tone})
         except NoReverseMatch:
             continue  # the room has no front page for residents
     return found

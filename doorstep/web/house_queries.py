@@ -97,7 +97,7 @@ def consents(person_id: UUID) -> list[ConsentLine]:
         consent.purpose: consent.given_at
         for consent in Consent.objects.filter(person_id=person_id, scope="", withdrawn_at=None).order_by("pk")[:100]
     }
-    kinds = [kind for room in all_rooms() for kind in room.extra.get("consents", ())]
+    kinds = [kind for room in all_rooms() for kind in room.consents]
     lines = [ConsentLine(k["purpose"], k["title"], k["text"], given.pop(k["purpose"], None)) for k in kinds]
     return lines + [ConsentLine(purpose, purpose, "", at) for purpose, at in given.items()]
 

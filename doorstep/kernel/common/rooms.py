@@ -83,7 +83,7 @@ class Room:
 
     ``wallet(person_id, at)`` gives what a person holds; ``figures()`` and ``figure_rows(key)`` the live page's numbers,
     ``article`` its template; ``story(scale, step)`` replays what the page tells; ``periodic(at)`` is called every minute by
-    the worker; ``demo`` are ways into the demo.
+    the worker; ``demo`` are ways into the demo; ``consents`` the purposes it asks people to agree to; ``tone`` its colour.
     """
 
     code: str
@@ -99,6 +99,8 @@ class Room:
     story: "Callable[[str, Step], None] | None" = None
     periodic: Callable[[datetime], None] | None = None
     demo: tuple[DemoEntry, ...] = ()
+    consents: tuple[str, ...] = ()
+    tone: str = "door"
     order: int = 100
 
 
