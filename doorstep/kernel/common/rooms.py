@@ -67,6 +67,15 @@ class FigureRows:
 
 
 @dataclass(frozen=True, slots=True)
+class ConsentKind:
+    """A purpose a room asks people to agree to, in words they can decide by."""
+
+    purpose: str
+    title: Text
+    text: Text
+
+
+@dataclass(frozen=True, slots=True)
 class DemoEntry:
     """A way into the demo that is not a person's sign-in, e.g. a till: ``url`` makes the address when it is clicked."""
 
@@ -99,7 +108,7 @@ class Room:
     story: "Callable[[str, Step], None] | None" = None
     periodic: Callable[[datetime], None] | None = None
     demo: tuple[DemoEntry, ...] = ()
-    consents: tuple[str, ...] = ()
+    consents: tuple[ConsentKind, ...] = ()
     tone: str = "door"
     order: int = 100
 
