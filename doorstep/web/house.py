@@ -5,8 +5,7 @@ from uuid import UUID
 
 from django import forms
 from django.contrib import messages
-from django.db import DatabaseError, connection
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect, render
 from django.template.loader import render_to_string
 from django.urls import NoReverseMatch, reverse
@@ -53,13 +52,32 @@ def _rendered(request: HttpRequest, items: list[WalletItem]) -> list[str]:
 
 def _doors() -> list[dict[str, Any]]:
     """The rooms whose front page is there, with its address."""
-    found = []
+    return [
+        {"room": room, "url": url, "tone": room.tone}
+        for room in all_rooms()
+        if (url := _address(room.url_name))
+    ]
+
+
+def _address(url_name: str) -> str:
+    """Where a page is; nothing for one that needs more than a name, or is not there."""
+    try:
+        return reverse(url_name)
+    except NoReverseMatch:
+        return ""
+
+
+def _desk_groups(user: Any) -> list[dict[str, Any]]:
+    """Each room with the desk pages this person may open and that are there."""
+    capabilities, groups = access.capabilities_of(user), []
     for room in all_rooms():
-        try:
-            found.append({"room": room, "url": reverse(room.url_name), "tone": room.tone})
-        except NoReverseMatch:
-            continue  # the room has no front page for residents
-    return found
+        pages = []
+        for page in room.desk:
+            if page.capability in capabilities and (url := _address(page.url_name)):
+                pages.append({"title": page.title, "icon": page.icon, "url": url})
+        if pages:
+            groups.append({"code": room.code, "title": room.title, "pages": pages})
+    return groups
 
 
 def _greeting(hour: int) -> Any:
@@ -125,24 +143,13 @@ def me(request: HttpRequest) -> HttpResponse:
     at = now()
     context = {
         "person": request.user,
-        "standings": [
-            {"standing": one, "title": queries.STANDINGS.get(one.kind, one.kind), "state": _standing_state(one, at)}
-            for one in queries.standings(request.user.pk)
-        ],
+        "standings": queries.standings(request.user.pk, at),
         "consents": queries.consents(request.user.pk),
         "offices": queries.offices(request.user.pk, at),
         "unread": queries.unread_notices(request.user.pk),
         "entrances": entrances(),
     }
     return render(request, "web/house/me.html", context)
-
-
-def _standing_state(standing: Any, at: Any) -> str:
-    if standing.revoked_at is not None and standing.revoked_at <= at:
-        return "revoked"
-    if standing.valid_until is not None and standing.valid_until <= at:
-        return "expired"
-    return "valid"
 
 
 class RealNameForm(forms.Form):
@@ -245,7 +252,8 @@ def desk(request: HttpRequest) -> HttpResponse:
     """The desk's front page: what this person may work on."""
     if not access.capabilities_of(request.user):
         raise NotAllowed
-    return render(request, "web/house/desk.html", {"offices": queries.offices(request.user.pk, now())})
+    context = {"offices": queries.offices(request.user.pk, now()), "groups": _desk_groups(request.user)}
+    return render(request, "web/house/desk.html", context)
 
 
 class RevealForm(forms.Form):
@@ -286,19 +294,3 @@ def reveal(request: HttpRequest, person_id: UUID) -> HttpResponse:
         else:
             context["status"] = 422
     return render(request, "web/house/reveal.html", context, status=context["status"])
-
-
-# Machines ------------------------------------------------------------------------------------------------------------
-
-
-@access.public
-@never_cache
-@require_safe
-def healthz(request: HttpRequest) -> HttpResponse:
-    """For the load balancer: 200 while the database answers, 503 when it does not."""
-    try:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT 1")
-    except DatabaseError:
-        return JsonResponse({"ok": False, "database": "unreachable"}, status=503)
-    return JsonResponse({"ok": True, "database": "reachable"})
