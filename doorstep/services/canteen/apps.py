@@ -11,7 +11,7 @@ class CanteenConfig(AppConfig):
     def ready(self) -> None:
         from doorstep.kernel.common.access import register_role
         from doorstep.kernel.common.rooms import DeskPage, Room, register
-        from doorstep.services.canteen import figures, story
+        from doorstep.services.canteen import figures, periodic, story
 
         register_role(
             "union_officer",
@@ -67,6 +67,7 @@ class CanteenConfig(AppConfig):
                 figures=figures.figures,
                 figure_rows=figures.figure_rows,
                 story=story.tell,
+                periodic=periodic.run,
                 order=10,
             )
         )
