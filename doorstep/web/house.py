@@ -52,11 +52,7 @@ def _rendered(request: HttpRequest, items: list[WalletItem]) -> list[str]:
 
 def _doors() -> list[dict[str, Any]]:
     """The rooms whose front page is there, with its address."""
-    return [
-        {"room": room, "url": url, "tone": room.extra.get("tone", "door")}
-        for room in all_rooms()
-        if (url := _address(room.url_name))
-    ]
+    return [{"room": room, "url": url, "tone": room.tone} for room in all_rooms() if (url := _address(room.url_name))]
 
 
 def _address(url_name: str) -> str:

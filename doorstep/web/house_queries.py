@@ -121,13 +121,13 @@ class ConsentLine:
 
 
 def consents(person_id: UUID) -> list[ConsentLine]:
-    """The purposes of all rooms (``extra["consents"]``), and what the person agreed to besides; one statement."""
+    """The purposes of all rooms (``Room.consents``), and what the person agreed to besides; one statement."""
     given = {
         consent.purpose: consent.given_at
         for consent in Consent.objects.filter(person_id=person_id, scope="", withdrawn_at=None).order_by("pk")[:100]
     }
-    kinds = [kind for room in all_rooms() for kind in room.extra.get("consents", ())]
-    lines = [ConsentLine(k["purpose"], k["title"], k["text"], given.pop(k["purpose"], None)) for k in kinds]
+    kinds = [kind for room in all_rooms() for kind in room.consents]
+    lines = [ConsentLine(k.purpose, k.title, k.text, given.pop(k.purpose, None)) for k in kinds]
     return lines + [ConsentLine(purpose, purpose, "", at) for purpose, at in given.items()]
 
 

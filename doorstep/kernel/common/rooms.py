@@ -75,12 +75,21 @@ class DemoEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class ConsentKind:
+    """Something a room may only do with a person's agreement, asked for and taken back on the page 我的."""
+
+    purpose: str
+    title: Text
+    text: Text
+
+
+@dataclass(frozen=True, slots=True)
 class Room:
     """A service as the house sees it.
 
     ``wallet(person_id, at)`` gives what a person holds; ``figures()`` and ``figure_rows(key)`` the live page's numbers,
     ``article`` its template; ``story(scale, step)`` replays what the page tells; ``periodic(at)`` is called every minute by
-    the worker; ``demo`` are ways into the demo.
+    the worker; ``demo`` are ways into the demo; ``consents`` what it asks people to agree to; ``tone`` colours its door.
     """
 
     code: str
@@ -96,6 +105,8 @@ class Room:
     story: "Callable[[str, Step], None] | None" = None
     periodic: Callable[[datetime], None] | None = None
     demo: tuple[DemoEntry, ...] = ()
+    consents: tuple[ConsentKind, ...] = ()
+    tone: str = "door"
     order: int = 100
 
 
