@@ -35,7 +35,7 @@ GREETINGS = (
     (23, _("晚上好")),
     (24, _("夜深了")),
 )
-HOME_ITEMS = 2
+HOME_ITEMS = 3
 
 
 def _page_number(request: HttpRequest) -> int:
@@ -52,11 +52,7 @@ def _rendered(request: HttpRequest, items: list[WalletItem]) -> list[str]:
 
 def _doors() -> list[dict[str, Any]]:
     """The rooms whose front page is there, with its address."""
-    return [
-        {"room": room, "url": url, "tone": room.tone}
-        for room in all_rooms()
-        if (url := _address(room.url_name))
-    ]
+    return [{"room": room, "url": url, "tone": room.tone} for room in all_rooms() if (url := _address(room.url_name))]
 
 
 def _address(url_name: str) -> str:
@@ -87,7 +83,7 @@ def _greeting(hour: int) -> Any:
 def _next_step(person: Person, items: list[WalletItem], doors: list[dict[str, Any]]) -> dict[str, Any] | None:
     """The one thing most worth doing now."""
     if items:
-        return {"url": items[0].url, "label": items[0].title, "icon": "ticket"}
+        return {"url": items[0].url, "label": _("打开「%(thing)s」") % {"thing": items[0].title}, "icon": "ticket"}
     if person.real_name_checked_at is None:
         return {"url": reverse("real-name"), "label": _("完成实名,领取补贴"), "icon": "shield"}
     if doors:
@@ -105,10 +101,11 @@ def home(request: HttpRequest) -> HttpResponse:
         return render(request, "web/house/welcome.html", {"doors": doors})
     at = now()
     items = queries.wallet(request.user.pk, at)
+    rooms = {room.code: room for room in all_rooms()}
     context = {
         "greeting": _greeting(local(at).hour),
         "today": at,
-        "held": _rendered(request, items[:HOME_ITEMS]),
+        "held": [{"item": item, "room": rooms.get(item.room)} for item in items[:HOME_ITEMS]],
         "held_count": len(items),
         "doors": doors,
         "unread": queries.unread_notices(request.user.pk),

@@ -48,6 +48,7 @@ from django.views.generic.edit import FormView
 from doorstep.kernel.common import access
 from doorstep.kernel.common.actor import system_actor
 from doorstep.kernel.common.clock import now
+from doorstep.kernel.common.rooms import DemoEntry, all_rooms
 from doorstep.kernel.common.vault import mask, seal, unseal
 from doorstep.kernel.notices.sms import SmsFailed, send_sms
 from doorstep.kernel.organisations.models import Appointment
@@ -457,6 +458,10 @@ def demo_people(at: datetime) -> list[dict[str, Any]]:
     ]
 
 
+def _demo_entries() -> list[DemoEntry]:
+    return [entry for room in all_rooms() for entry in room.demo]
+
+
 @access.public
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -467,7 +472,10 @@ def demo_sign_in(request: HttpRequest) -> HttpResponse:
     if request.method != "POST":
         people = demo_people(now())
         groups = [(False, [who for who in people if not who["staff"]]), (True, [who for who in people if who["staff"]])]
-        return render(request, "account/demo.html", {"groups": groups, "tab": "me"})
+        context = {"groups": groups, "entries": _demo_entries(), "tab": "me"}
+        return render(request, "account/demo.html", context)
+    if entry := next((entry for entry in _demo_entries() if entry.code == request.POST.get("entry")), None):
+        return HttpResponseRedirect(entry.url(now()))
     username = request.POST.get("username", "")
     person = Person.objects.filter(username=username, username__startswith=DEMO_PREFIX, is_active=True).first()
     if person is None:
