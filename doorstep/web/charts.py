@@ -141,14 +141,14 @@ def line(data: Iterable[Row], text: Callable[[float], str] = number) -> Line:
             href,
             _percent(value, top),
             "",
-            left=round(1.5 + 95 * index / last, 2),
+            left=round(10 + 87 * index / last, 2),
             top=round(100 - 100 * value / top, 2),
         )
         for index, (label, value, href) in enumerate(rows)
     ]
     points = " ".join(f"{item.left:g},{item.top:g}" for item in items)
     area = f"{items[0].left:g},100 {points} {items[-1].left:g},100" if items else ""
-    ticks = [(round(100 - 50 * step, 2), text(top * step / 2)) for step in (0, 1, 2)]
+    ticks = [(100.0 - 50 * step, text(top * step / 2)) for step in (0, 1, 2)]
     labels = []
     if items:
         labels.append((items[0].left, "start", items[0].label))

@@ -4,6 +4,7 @@ from doorstep.web import pages
 
 urlpatterns = [
     path("large-type", pages.large_type, name="large-type"),
+    path("language", pages.language, name="set_language"),
     path("design", pages.design, name="design"),
     path("design/<slug:shell>", pages.design_shell, name="design-shell"),
 ]

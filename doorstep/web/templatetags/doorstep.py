@@ -1,6 +1,6 @@
-"""Filters and tags every template has without loading them: people's words for money, time and distance, and drawings."""
+"""Filters and tags every template has without loading them: people's words for money, time, distance; drawings."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from functools import lru_cache
 from typing import Any
@@ -8,7 +8,7 @@ from typing import Any
 import segno
 from django import template
 from django.templatetags.static import static
-from django.utils.html import format_html
+from django.utils.html import format_html, json_script
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import get_language
 from django.utils.translation import gettext as _
@@ -32,7 +32,7 @@ def _now() -> datetime:
 
 
 @register.filter
-def fen(amount_fen: int | None) -> str:
+def fen(amount_fen: int | str | None) -> str:
     """1300 → 13.00; nothing stays nothing, so that a missing amount never reads as zero."""
     if amount_fen is None or amount_fen == "":
         return ""
@@ -42,7 +42,7 @@ def fen(amount_fen: int | None) -> str:
 
 
 @register.filter
-def yuan(amount_fen: int | None) -> str:
+def yuan(amount_fen: int | str | None) -> str:
     """1300 → 13.00 元."""
     amount = fen(amount_fen)
     return _("%(amount)s 元") % {"amount": amount} if amount else ""
@@ -81,7 +81,7 @@ def week_day(moment: datetime | date | None) -> str:
 
 
 @register.filter
-def distance(metres: float | None) -> str:
+def distance(metres: float | str | None) -> str:
     """320 → 320 米; 1234 → 1.2 公里."""
     if metres is None or metres == "":
         return ""
@@ -92,7 +92,7 @@ def distance(metres: float | None) -> str:
 
 
 @register.filter
-def count(value: float | None) -> str:
+def count(value: float | str | None) -> str:
     """14300 → 14,300."""
     return "" if value is None or value == "" else charts.number(float(value))
 
@@ -121,11 +121,36 @@ def qr(text: str, label: str = "") -> SafeString:
     """A QR code with its quiet zone, as inline SVG."""
     if len(text) > MOST_QR_CHARACTERS:
         raise ValueError(f"a QR code of {len(text)} characters cannot be read from a phone; keep it short")
-    return format_html(
-        '<div class="qr" role="img" aria-label="{}">{}</div>',
-        label or _("二维码"),
-        mark_safe(_qr_svg(str(text))),  # noqa: S308 segno escapes nothing because it writes only module geometry
-    )
+    drawing = mark_safe(_qr_svg(str(text)))  # noqa: S308 only geometry: the text is modules by now
+    return format_html('<div class="qr" role="img" aria-label="{}">{}</div>', label or _("二维码"), drawing)
+
+
+@register.filter
+def item(values: Any, index: int) -> Any:
+    """The element at a place in a list; nothing past its end, as templates expect."""
+    return values[index] if values and index < len(values) else ""
+
+
+@register.simple_tag
+def map_points(element_id: str, places: Iterable[Any], here: Any = None) -> SafeString:
+    """What map.js reads: names and coordinates, as data and never as script."""
+    points = [
+        {
+            "name": str(_field(place, "name")),
+            "note": str(_field(place, "note") or ""),
+            "lat": float(_field(place, "lat")),
+            "lon": float(_field(place, "lon")),
+            "open": bool(_field(place, "open")),
+            "url": str(_field(place, "url") or ""),
+        }
+        for place in places
+    ]
+    centre = {"lat": float(_field(here, "lat")), "lon": float(_field(here, "lon"))} if here else None
+    return json_script({"places": points, "here": centre}, f"{element_id}-data")
+
+
+def _field(thing: Any, name: str) -> Any:
+    return thing.get(name) if isinstance(thing, Mapping) else getattr(thing, name, None)
 
 
 @register.inclusion_tag("web/components/money_line.html")
