@@ -4,7 +4,9 @@ A statement that wants to move money in its own round trip defines a common tabl
 columns of :data:`TRANSFER_COLUMNS` and appends :data:`POST`. Every connection adds to its own slot of an unbounded account.
 """
 
-TRANSFER_COLUMNS = "id, batch, debit_id, credit_id, amount_fen, kind, pending_id, released_fen, expires_at, code, subject_kind, subject_id, at"
+TRANSFER_COLUMNS = """
+  id, batch, debit_id, credit_id, amount_fen, kind, pending_id, released_fen, expires_at, code, subject_kind, subject_id, at
+"""
 TRANSFER_RECORD = (
     "id uuid, batch uuid, debit_id uuid, credit_id uuid, amount_fen bigint, kind text, pending_id uuid, "
     "released_fen bigint, expires_at timestamptz, code text, subject_kind text, subject_id uuid, at timestamptz"

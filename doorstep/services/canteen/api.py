@@ -3,7 +3,7 @@
 import base64
 import binascii
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse
@@ -30,6 +30,10 @@ class NotFromTillPage(Problem):
     status = 403
     text = _("这个请求不是从收银页发来的。")
     remedy = _("请打开收银页再操作。")
+
+IdempotencyKey = Annotated[
+    str | None, Header(max_length=MAX_KEY_LENGTH, description="made by the client; kept for retries")
+]
 
 
 def till(request: HttpRequest) -> DevicePrincipal | None:
@@ -207,9 +211,7 @@ def preview(request: HttpRequest, body: CodeIn) -> Any:
 
 
 @router.post("/redeem", auth=till, response={200: ReceiptOut, **REFUSALS})
-def redeem(
-    request: HttpRequest, body: RedeemIn, idempotency_key: str | None = Header(None, max_length=MAX_KEY_LENGTH)
-) -> HttpResponse:
+def redeem(request: HttpRequest, body: RedeemIn, idempotency_key: IdempotencyKey = None) -> HttpResponse:
     """Redeem one voucher for one meal. The same key and code get the same answer, byte for byte."""
     receipt = redeeming.redeem_voucher(
         device=_device(request),
@@ -222,9 +224,7 @@ def redeem(
 
 
 @router.post("/void", auth=till, response={200: VoidOut, **REFUSALS})
-def void(
-    request: HttpRequest, body: VoidIn, idempotency_key: str | None = Header(None, max_length=MAX_KEY_LENGTH)
-) -> Any:
+def void(request: HttpRequest, body: VoidIn, idempotency_key: IdempotencyKey = None) -> Any:
     """Take a redemption of this till's venue back within ten minutes."""
     device = _device(request)
     return redeeming.void_redemption(

@@ -1,8 +1,10 @@
 """Everything a redemption is decided by, in one prepared statement, for one voucher or two hundred."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -125,6 +127,11 @@ def printed_scope(place_ids: Sequence[UUID]) -> int:
     return mixed or 1
 
 
+@lru_cache(maxsize=256)
+def _windows(text: str) -> tuple[Window, ...]:
+    return tuple(Window.from_terms(window) for window in json.loads(text))
+
+
 def _loaded(row: tuple[Any, ...], request: "Request", device: DevicePrincipal) -> Loaded:
     (
         _ord, kept_digest, kept_receipt,
@@ -144,6 +151,7 @@ def _loaded(row: tuple[Any, ...], request: "Request", device: DevicePrincipal) -
     situation = None
     if not missing:
         day = local(request.at).date()
+        limit: dict[str, int] = json.loads(limits)
         situation = Situation(
             at=request.at,
             venue_state=venue_state,
@@ -161,9 +169,9 @@ def _loaded(row: tuple[Any, ...], request: "Request", device: DevicePrincipal) -
             starts_on=starts_on,
             ends_on=ends_on,
             list_price_fen=list_price,
-            windows=tuple(Window.from_terms(window) for window in windows),
-            per_window=int(limits.get("per_window", 0)),
-            per_month=limits.get("per_month"),
+            windows=_windows(windows),
+            per_window=int(limit.get("per_window", 0)),
+            per_month=limit.get("per_month"),
             standings=frozenset(standings),
             place_ids=frozenset(place_ids),
             place_id=device.place_id,
