@@ -31,6 +31,7 @@ class NotFromTillPage(Problem):
     text = _("这个请求不是从收银页发来的。")
     remedy = _("请打开收银页再操作。")
 
+
 IdempotencyKey = Annotated[
     str | None, Header(max_length=MAX_KEY_LENGTH, description="made by the client; kept for retries")
 ]

@@ -46,7 +46,11 @@ class TillWorld:
         union = self.cast.union()
         city = open_account(code="outside/city", title="市财政", at=self.start)
         budget = open_account(
-            code="test/budget", title="预算", at=self.start, organisation_id=union, bound=Account.Bound.DEBITS_WITHIN_CREDITS
+            code="test/budget",
+            title="预算",
+            at=self.start,
+            organisation_id=union,
+            bound=Account.Bound.DEBITS_WITHIN_CREDITS,
         )
         open_account(code="outside/diners", title="用餐人", at=self.start)
         losses = open_account(code="test/offline-losses", title="离线损失", at=self.start, organisation_id=union)
@@ -133,7 +137,11 @@ class TillWorld:
         return found
 
     def voucher(
-        self, person_id: UUID | None = None, kind: VoucherKind | None = None, days: tuple[int, int] = (-1, 10), units: int = 1
+        self,
+        person_id: UUID | None = None,
+        kind: VoucherKind | None = None,
+        days: tuple[int, int] = (-1, 10),
+        units: int = 1,
     ) -> Entitlement:
         """One voucher for the rider (or whoever), good from and until so many days from noon."""
         person = person_id or self.cast.rider()
