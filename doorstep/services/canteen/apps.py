@@ -9,7 +9,7 @@ class CanteenConfig(AppConfig):
     label = "canteen"
 
     def ready(self) -> None:
-        from doorstep.kernel.common.access import register_role
+        from doorstep.kernel.common.access import register_pairing_page, register_role
         from doorstep.kernel.common.rooms import DeskPage, Room, register
         from doorstep.services.canteen import figures, periodic, story
 
@@ -45,6 +45,7 @@ class CanteenConfig(AppConfig):
         )
         register_role("auditor", _("审计"), {"canteen.audit", "audit.read"})
 
+        register_pairing_page("till", "canteen:till-pair")
         register(
             Room(
                 code="canteen",

@@ -1,6 +1,6 @@
 """The canteen's pages."""
 
-from django.urls import URLPattern
+from doorstep.services.canteen.pages.till_urls import urlpatterns as till_pages
 
 app_name = "canteen"
-urlpatterns: list[URLPattern] = []
+urlpatterns = [*till_pages]
