@@ -93,14 +93,14 @@ def prepare_settlement(
     last_day: date,
     payer_id: UUID | None = None,
 ) -> StatementReceipt:
-    """Put a venue's unsettled uses of these days on one statement. ``payer_id``: by default the venue's own union.
+    """Put a venue's unsettled uses of these days on one statement. ``payer_id``: by default the union that called.
 
     Raises: NotFound, NotAllowed, Invalid, DayNotOver, NothingToSettle, AlreadySettled.
     """
-    venue = Venue.objects.filter(pk=venue_id).first()
+    venue = Venue.objects.select_related("call").filter(pk=venue_id).first()
     if venue is None:
         raise NotFound
-    union_id = payer_id or venue.organisation_id
+    union_id = payer_id or venue.call.organisation_id
     access.require(actor, "canteen.settle", union_id, at)
     prepared = kernel.prepare(
         actor=actor,

@@ -230,7 +230,7 @@ def may_read(actor: Actor, payer_id: UUID, venue: Venue, at: datetime) -> bool:
     """The union's desk, its auditors, and the restaurant itself."""
     if any(access.can(actor, capability, payer_id, at) for capability in READERS):
         return True
-    return access.can(actor, "canteen.venue", venue.place.organisation_id, at)
+    return access.can(actor, "canteen.venue", venue.organisation_id, at)
 
 
 def statement(settlement_id: UUID, actor: Actor, at: datetime) -> Statement:
