@@ -11,12 +11,11 @@ from doorstep.kernel.common.privileges import grant
 
 
 @pytest.fixture(scope="session")
-def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
+def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
     """After pytest-django has made the database, give the application's role its privileges."""
     with django_db_blocker.unblock():
         grant(settings.APP_ROLE)
         connection.close()
-    yield
 
 
 @pytest.fixture

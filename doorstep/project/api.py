@@ -35,3 +35,6 @@ def http_error(request: HttpRequest, error: HttpError) -> HttpResponse:
     elif error.status_code == 404:
         problem = NotFound()
     return problems.json_response(problem)
+
+
+api.add_router("/canteen/", "doorstep.services.canteen.api.router")

@@ -61,15 +61,15 @@ def serve(host: str, port: int, workers: int) -> None:
 @click.option("--host", default="127.0.0.1", show_default=True)
 @click.option("--port", default=8000, show_default=True)
 @click.option("--scale", type=click.Choice(["small", "full"]), default="small", show_default=True)
-@click.option("--keep", is_flag=True, help="keep what an earlier demo left instead of starting anew")
-def demo(host: str, port: int, scale: str, keep: bool) -> None:
+@click.option("--fresh", is_flag=True, help="empty an earlier demo's database first")
+def demo(host: str, port: int, scale: str, fresh: bool) -> None:
     """Replay the page's story and serve it, with one-click sign-in for each role."""
     os.environ["DOORSTEP_DEMO"] = "1"
     _setup()
     from doorstep.project.demo import prepare
     from doorstep.project.serving import run
 
-    prepare(scale=scale, keep=keep)
+    prepare(scale=scale, fresh=fresh)
     sys.exit(run(host=host, port=port, workers=2, announce_demo=True))
 
 
@@ -83,7 +83,7 @@ def story(check: bool, scale: str, as_json: bool) -> None:
     from doorstep.project import demo as telling
 
     if not check:
-        telling.tell(scale=scale)
+        telling.prepare(scale=scale, fresh=False)
         return
     figures = telling.figures()
     ok = bool(figures) and all(figure["ok"] for figure in figures)

@@ -28,4 +28,5 @@ def migrate(verbosity: int = 0) -> None:
     """Bring the schema up to date and renew the privileges. Repeatable."""
     with as_owner():
         call_command("migrate", verbosity=verbosity, interactive=False)
+        call_command("createcachetable", verbosity=verbosity)
         grant(settings.APP_ROLE)

@@ -31,6 +31,7 @@ INSTALLED_APPS = [
     "django.contrib.postgres",
     "whitenoise.runserver_nostatic",
     "django.contrib.staticfiles",
+    "doorstep.web",  # before allauth, whose templates it replaces
     "allauth",
     "allauth.account",
     "allauth.mfa",
@@ -51,7 +52,6 @@ INSTALLED_APPS = [
     "doorstep.kernel.passes",
     "doorstep.kernel.files",
     "doorstep.services.canteen",
-    "doorstep.web",
 ]
 
 MIDDLEWARE = [
@@ -66,11 +66,15 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
+    "doorstep.web.signin.SecondFactorMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
 ]
 
+FORM_RENDERER = "doorstep.web.forms.Renderer"
 ROOT_URLCONF = "doorstep.project.urls"
 WSGI_APPLICATION = "doorstep.project.wsgi.application"
+
+FORM_RENDERER = "doorstep.web.forms.Renderer"
 
 TEMPLATES = [
     {
@@ -111,7 +115,7 @@ def database(url: str, role: str = "") -> dict[str, Any]:
     }
 
 
-embedded.ensure_environment(VAR_DIR / "postgres")
+EMBEDDED = embedded.ensure_environment(VAR_DIR / "postgres")
 DATABASE_URL = read("DATABASE_URL")
 DATABASE_OWNER_URL = read("DATABASE_OWNER_URL") or DATABASE_URL
 APP_ROLE = read("DOORSTEP_APP_ROLE")
@@ -133,20 +137,30 @@ LOGOUT_REDIRECT_URL = "home"
 SESSION_COOKIE_AGE = 60 * 60 * 24 * 60
 SESSION_COOKIE_SAMESITE = "Lax"
 
+# Rate limits and used one-time codes are counted here, so it must be one store for all server processes.
+CACHES = {"default": {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "doorstep_cache"}}
+
 ACCOUNT_ADAPTER = "doorstep.web.signin.AccountAdapter"
 ACCOUNT_LOGIN_METHODS = {"phone", "username"}
 ACCOUNT_SIGNUP_FIELDS = ["phone*"]
 ACCOUNT_LOGIN_BY_CODE_ENABLED = True
 ACCOUNT_LOGIN_BY_CODE_TIMEOUT = 300
 ACCOUNT_LOGIN_BY_CODE_MAX_ATTEMPTS = 3
-ACCOUNT_PHONE_VERIFICATION_ENABLED = True
+ACCOUNT_LOGIN_BY_CODE_SUPPORTS_RESEND = True
+ACCOUNT_PHONE_VERIFICATION_CODE_FORMAT = {"numeric": True, "length": 6, "dashed": False}
+# At most 20 codes and so 60 guesses a day at one phone's million possible codes.
+ACCOUNT_RATE_LIMITS = {"request_login_code": "20/m/ip,3/m/key,10/h/key,20/d/key"}
+ACCOUNT_SESSION_REMEMBER = True
 ACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_USER_MODEL_EMAIL_FIELD = "email"
 ACCOUNT_USER_MODEL_USERNAME_FIELD = "username"
 ACCOUNT_PREVENT_ENUMERATION = True
 MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
+MFA_ADAPTER = "doorstep.web.signin.FactorAdapter"
 MFA_TOTP_ISSUER = "Doorstep"
-STAFF_TOTP = flag("DOORSTEP_STAFF_TOTP")
+MFA_TOTP_TOLERANCE = 1  # phones' clocks are up to half a minute off
+STAFF_TOTP = flag("DOORSTEP_STAFF_TOTP") and not DEMO
+SOCIALACCOUNT_ADAPTER = "doorstep.web.signin.SocialAdapter"
 SOCIALACCOUNT_PROVIDERS: dict[str, Any] = {}
 if read("DOORSTEP_WECHAT_APP_ID"):
     SOCIALACCOUNT_PROVIDERS["weixin"] = {
@@ -215,6 +229,11 @@ SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 _tiles = urlsplit(MAP_TILES)
+# Browsers hold the form that leads to another sign-in to this list too.
+_elsewhere = ["https://open.weixin.qq.com"] if "weixin" in SOCIALACCOUNT_PROVIDERS else []
+if "openid_connect" in SOCIALACCOUNT_PROVIDERS:
+    _issuer = urlsplit(read("DOORSTEP_OIDC_ISSUER"))
+    _elsewhere.append(f"{_issuer.scheme}://{_issuer.netloc}")
 SECURE_CSP = {
     "default-src": [CSP.SELF],
     "img-src": [CSP.SELF, "data:", "blob:", *([f"{_tiles.scheme}://{_tiles.netloc}"] if _tiles.netloc else [])],
@@ -222,7 +241,7 @@ SECURE_CSP = {
     "object-src": [CSP.NONE],
     "base-uri": [CSP.NONE],
     "frame-ancestors": [CSP.NONE],
-    "form-action": [CSP.SELF],
+    "form-action": [CSP.SELF, *_elsewhere],
 }
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2_621_440
 FILE_UPLOAD_MAX_MEMORY_SIZE = 2_621_440

@@ -8,6 +8,7 @@ from doorstep.project.environment import ROOT
 
 os.environ.setdefault("DOORSTEP_VAR", str(ROOT / "var" / "test"))
 os.environ.setdefault("DOORSTEP_LOG_LEVEL", "WARNING")
+os.environ.setdefault("DOORSTEP_STAFF_TOTP", "0")  # the sign-in's own tests switch it on
 
 from doorstep.project.settings import *  # noqa: F403
 from doorstep.project.settings import DATABASE_OWNER_URL, database

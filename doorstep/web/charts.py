@@ -148,7 +148,7 @@ def line(data: Iterable[Row], text: Callable[[float], str] = number) -> Line:
     ]
     points = " ".join(f"{item.left:g},{item.top:g}" for item in items)
     area = f"{items[0].left:g},100 {points} {items[-1].left:g},100" if items else ""
-    ticks = [(round(100 - 50 * step, 2), text(top * step / 2)) for step in (0, 1, 2)]
+    ticks = [(100.0 - 50 * step, text(top * step / 2)) for step in (0, 1, 2)]
     labels = []
     if items:
         labels.append((items[0].left, "start", items[0].label))

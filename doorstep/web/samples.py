@@ -1,4 +1,4 @@
-"""Sample content of the design page. It shows components, never records: nothing here comes from or goes to the database."""
+"""Sample content of the design page: it shows components, never records, and does not touch the database."""
 
 import re
 from datetime import datetime, timedelta
@@ -66,11 +66,13 @@ def _rows() -> list[dict[str, Any]]:
 
 
 def _places() -> list[dict[str, Any]]:
-    return [
-        {"name": "老株洲饭店", "note": "红烧肉、蒜蓉空心菜等 8 菜 1 汤 · 到 15:00", "lat": 27.8296, "lon": 113.1330, "url": "#a", "distance_m": 320, "open": True},
-        {"name": "天台小厨", "note": "辣椒炒肉、番茄炒蛋等 8 菜 1 汤 · 到 15:00", "lat": 27.8342, "lon": 113.1402, "url": "#b", "distance_m": 1180, "open": True},
-        {"name": "神农驿站", "note": "微波炉、充电、饮水 · 24 小时", "lat": 27.8251, "lon": 113.1267, "url": "#c", "distance_m": 1640, "open": False},
-    ]  # fmt: skip
+    rows = (
+        ("老株洲饭店", "红烧肉、蒜蓉空心菜等 8 菜 1 汤 · 到 15:00", 27.8296, 113.1330, 320, True),
+        ("天台小厨", "辣椒炒肉、番茄炒蛋等 8 菜 1 汤 · 到 15:00", 27.8342, 113.1402, 1180, True),
+        ("神农驿站", "微波炉、充电、饮水 · 8:00 开门", 27.8251, 113.1267, 1640, False),
+    )
+    names = ("name", "note", "lat", "lon", "distance_m", "open")
+    return [{**dict(zip(names, row, strict=True)), "url": f"#place-{index}"} for index, row in enumerate(rows)]
 
 
 def _choices() -> list[dict[str, Any]]:
@@ -82,12 +84,16 @@ def _choices() -> list[dict[str, Any]]:
 
 
 def _events(now: datetime) -> list[dict[str, Any]]:
+    rows = (
+        ("已到账", timedelta(minutes=20), "老株洲饭店,1,284.00 元", "coins", "jade"),
+        ("区总工会批准付款", timedelta(hours=5), "审批人:李敏", "check", "jade"),
+        ("发票金额差 4.00 元,已退回", timedelta(days=1), "", "alert", "amber"),
+        ("生成对账单", timedelta(days=40), "共 321 笔", "file", ""),
+    )
     return [
-        {"title": "已到账", "at": now - timedelta(minutes=20), "note": "老株洲饭店,1,284.00 元", "icon": "coins", "tone": "jade"},
-        {"title": "区总工会批准付款", "at": now - timedelta(hours=5), "note": "审批人:李敏", "icon": "check", "tone": "jade"},
-        {"title": "发票金额差 4.00 元,已退回", "at": now - timedelta(days=1), "icon": "alert", "tone": "amber"},
-        {"title": "生成对账单", "at": now - timedelta(days=40), "note": "共 321 笔", "icon": "file"},
-    ]  # fmt: skip
+        {"title": title, "at": now - ago, "note": note, "icon": icon, "tone": tone}
+        for title, ago, note, icon, tone in rows
+    ]
 
 
 def _report() -> dict[str, Any]:
@@ -137,7 +143,7 @@ def components() -> dict[str, Any]:
     from doorstep.kernel.common.clock import now as present
 
     now = present()
-    wrong = SampleForm({"name": "王", "phone": "138", "district": "hetang"}, prefix="wrong")
+    wrong = SampleForm({"name": "王", "phone": "138", "district": "hetang"}, auto_id="wrong_%s")
     wrong.add_error("phone", "手机号是 11 位数字,请再看一遍。")
     return {
         "now": now,
@@ -179,7 +185,7 @@ def components() -> dict[str, Any]:
             {
                 "name": "state",
                 "label": "状态",
-                "options": [{"value": "", "title": "全部状态"}, {"value": "开放", "title": "开放"}, {"value": "暂停", "title": "暂停"}],
+                "options": [{"value": "", "title": "全部状态"}, *({"value": s, "title": s} for s in ("开放", "暂停"))],
             }
         ],
         "verify_command": "doorstep audit verify receipt.json \\\n  --head 9f2c41…e07a \\\n  --key doorstep.pub",

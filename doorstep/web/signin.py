@@ -1,5 +1,477 @@
-from allauth.account.adapter import DefaultAccountAdapter
+"""Signing in, on allauth: residents by phone and code, staff by username, password and a one-time code.
+
+allauth's login by code sends a code to known phones only. Here an unknown phone gets one too, and is registered once
+the code has come back: nobody can tell which phones are known, and no record is made of a phone its holder never used.
+Everything else, the pending login in the session, attempts, expiry, rate limits, the second factor, is allauth's.
+"""
+
+import base64
+from datetime import datetime
+from typing import Any
+
+from allauth.account.adapter import DefaultAccountAdapter, get_adapter
+from allauth.account.forms import LoginForm
+from allauth.account.internal.decorators import login_stage_required
+from allauth.account.internal.flows.login import perform_login, perform_password_login, record_authentication
+from allauth.account.internal.flows.login_by_code import LoginCodeVerificationProcess
+from allauth.account.internal.flows.logout import logout
+from allauth.account.internal.stagekit import clear_login
+from allauth.account.models import Login
+from allauth.account.stages import LoginByCodeStage, LoginStage, LoginStageController
+from allauth.account.views import ConfirmLoginCodeView, LoginView, PasswordChangeView, RequestLoginCodeView
+from allauth.core import ratelimit
+from allauth.core.exceptions import RateLimited
+from allauth.core.internal.httpkit import headed_redirect_response
+from allauth.mfa.adapter import DefaultMFAAdapter
+from allauth.mfa.base.internal.flows import post_authentication
+from allauth.mfa.models import Authenticator
+from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
+from allauth.mfa.totp.forms import ActivateTOTPForm
+from allauth.mfa.totp.internal.auth import TOTP, clear_totp_secret
+from allauth.mfa.utils import is_mfa_enabled
+from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
+from allauth.socialaccount.views import ConnectionsView
+from django import forms
+from django.conf import settings
+from django.contrib import messages
+from django.db import transaction
+from django.db.models import Prefetch, Q
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils.decorators import method_decorator
+from django.utils.translation import gettext_lazy as _
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods
+from django.views.generic.edit import FormView
+
+from doorstep.kernel.common import access
+from doorstep.kernel.common.actor import system_actor
+from doorstep.kernel.common.clock import now
+from doorstep.kernel.common.vault import mask, seal, unseal
+from doorstep.kernel.notices.sms import SmsFailed, send_sms
+from doorstep.kernel.organisations.models import Appointment
+from doorstep.kernel.people.actions import find_by_phone, index_phone, register_person
+from doorstep.kernel.people.identity import parse_phone
+from doorstep.kernel.people.models import Person
+from doorstep.web.house_queries import STANDINGS
+
+DEMO_PREFIX = "demo-"
+MOST_DEMO_PEOPLE = 100
+STAFF_SESSION_SECONDS = 12 * 60 * 60  # a working day; residents stay signed in for settings.SESSION_COOKIE_AGE
+CODE_MINUTES = settings.ACCOUNT_LOGIN_BY_CODE_TIMEOUT // 60
+
+
+def masked_phone(phone: str) -> str:
+    return mask(phone, 3, 4)
+
+
+def is_staff_person(user: Any) -> bool:
+    """Somebody whose sign-in opens more than their own things: appointed somewhere, or let into the admin pages."""
+    return bool(user.is_staff or user.is_superuser or access.capabilities_of(user))
+
+
+def needs_second_factor(user: Any) -> bool:
+    return settings.STAFF_TOTP and is_staff_person(user) and not is_mfa_enabled(user, [Authenticator.Type.TOTP])
+
+
+# What allauth asks of us ---------------------------------------------------------------------------------------------
+
+
+class PhoneField(forms.CharField):
+    """A mainland mobile number, however it was typed; cleaned to eleven digits."""
+
+    widget = forms.TextInput({"type": "tel", "inputmode": "tel", "autocomplete": "tel-national", "maxlength": "20"})
+
+    def __init__(self, **kwargs: Any) -> None:
+        kwargs.setdefault("label", _("手机号"))
+        super().__init__(max_length=20, **kwargs)
+
+    def clean(self, value: Any) -> str:
+        text: str = super().clean(value)
+        try:
+            return parse_phone(text) if text else ""
+        except ValueError:
+            raise forms.ValidationError(_("手机号应为 11 位,以 1 开头。请核对后重填。"), code="phone_wrong") from None
 
 
 class AccountAdapter(DefaultAccountAdapter):
-    pass
+    """Where allauth finds a phone, how a code goes out, which steps a sign-in has, and what refusals say."""
+
+    error_messages = DefaultAccountAdapter.error_messages | {
+        "account_inactive": _("这个账号已停用。请联系就近的工会站点。"),
+        "incorrect_code": _("验证码不对。请核对最近一条短信里的数字。"),
+        "incorrect_password": _("密码不对。请再输一次。"),
+        "invalid_login": _("没有登录成功。请核对后再试。"),
+        "rate_limited": _("操作太快了。请过一分钟再试。"),
+        "too_many_login_attempts": _("试得太多了。请过几分钟再来。"),
+        "username_password_mismatch": _("用户名或密码不对。请核对后再试。"),
+        "phone_password_mismatch": _("用户名或密码不对。请核对后再试。"),
+    }
+
+    def phone_form_field(self, **kwargs: Any) -> forms.Field:
+        return PhoneField(**kwargs)
+
+    def get_user_by_phone(self, phone: str) -> Person | None:
+        return find_by_phone(phone)
+
+    def get_phone(self, user: Any) -> tuple[str, bool] | None:
+        return (user.phone.reveal(), user.phone_verified_at is not None) if user.phone else None
+
+    def set_phone(self, user: Any, phone: str, verified: bool) -> None:
+        user.phone, user.phone_index = phone, index_phone(phone)
+        user.phone_verified_at = now() if verified else None
+        user.save(update_fields=["phone", "phone_index", "phone_verified_at"])
+
+    def set_phone_verified(self, user: Any, phone: str) -> None:
+        known = Person.objects.filter(pk=user.pk, phone_index=index_phone(phone), phone_verified_at=None)
+        known.update(phone_verified_at=now())
+
+    def send_verification_code_sms(self, user: Any, phone: str, code: str, **kwargs: Any) -> None:
+        """Raises: SmsFailed. ``user`` is nobody yet when the phone is unknown."""
+        text = _("家门口验证码 %(code)s,%(minutes)d 分钟内有效。不是您本人操作请不用理会,也不要告诉别人。")
+        send_sms(phone, str(text) % {"code": code, "minutes": CODE_MINUTES})
+
+    def get_login_stages(self) -> list[str]:
+        """Phone and e-mail are proven elsewhere; staff end with a second factor, or do not get in."""
+        return [
+            "allauth.account.stages.LoginByCodeStage",
+            "allauth.mfa.stages.AuthenticateStage",
+            "doorstep.web.signin.StaffFactorStage",
+        ]
+
+    def login(self, request: HttpRequest, user: Any) -> None:
+        super().login(request, user)
+        if is_staff_person(user):
+            request.session.set_expiry(STAFF_SESSION_SECONDS)
+
+    def get_login_redirect_url(self, request: HttpRequest) -> str:
+        """Staff begin at their desk, residents at home."""
+        return reverse("desk" if access.capabilities_of(request.user) else "home")
+
+    def get_password_change_redirect_url(self, request: HttpRequest) -> str:
+        return reverse("me")
+
+    def is_open_for_signup(self, request: HttpRequest) -> bool:
+        """People come in by phone; allauth's own sign-up form stays shut."""
+        return False
+
+
+class SocialAdapter(DefaultSocialAccountAdapter):
+    """WeChat and OpenID open an account they were tied to before; they never make one without a phone."""
+
+    def is_open_for_signup(self, request: HttpRequest, sociallogin: Any) -> bool:
+        return False
+
+
+class FactorAdapter(DefaultMFAAdapter):
+    """Secrets of the second factor are encrypted like every other sensitive value."""
+
+    error_messages = DefaultMFAAdapter.error_messages | {
+        "incorrect_code": _("动态码不对。请用应用里现在显示的 6 位数字。"),
+        "cannot_delete_authenticator": _("您的岗位必须使用动态码,不能停用。换手机请联系管理员。"),
+    }
+
+    def encrypt(self, text: str) -> str:
+        return base64.b64encode(seal(text, "mfa.secret")).decode()
+
+    def decrypt(self, encrypted_text: str) -> str:
+        return unseal(base64.b64decode(encrypted_text), "mfa.secret")
+
+    def build_totp_svg(self, url: str) -> str:
+        return ""  # the page draws the code itself, with the tag every page has
+
+    def can_delete_authenticator(self, authenticator: Authenticator) -> bool:
+        """Only residents may go back to one factor."""
+        return not (settings.STAFF_TOTP and is_staff_person(authenticator.user))
+
+
+# Residents: phone and code -------------------------------------------------------------------------------------------
+
+
+class PhoneCode(LoginCodeVerificationProcess):
+    """allauth's login by code, in which an unknown phone gets a code as well and is registered when it comes back."""
+
+    @classmethod
+    def begin(cls, request: HttpRequest, phone: str) -> "PhoneCode":
+        """Send a code and keep the pending login in the session. Raises: SmsFailed."""
+        person = find_by_phone(phone)
+        login = Login(user=person)
+        login.state["stages"] = {"current": LoginByCodeStage.key}
+        stage = LoginByCodeStage(LoginStageController(request, login), request, login)
+        stage.state.update(cls.initial_state(user=person))
+        # The session lies in the database: the phone is as encrypted there as in the person's record.
+        stage.state["sealed_phone"] = base64.b64encode(seal(phone, "session.phone")).decode()
+        stage.state["initiated_by_user"] = True
+        process = cls(stage)
+        process.send()
+        process.persist()
+        return process
+
+    @classmethod
+    def resume(cls, stage: LoginStage) -> "PhoneCode | None":
+        return cls(stage).abort_if_invalid() if "sealed_phone" in stage.state else None  # type: ignore[no-any-return]
+
+    @property
+    def phone(self) -> str:
+        return unseal(base64.b64decode(self.state["sealed_phone"]), "session.phone")
+
+    def send(self, skip_enumeration_mails: bool = False) -> None:
+        adapter = get_adapter(self.request)
+        self.state["code"] = adapter.generate_phone_verification_code(user=self.user, phone=self.phone)
+        adapter.send_verification_code_sms(user=self.user, phone=self.phone, code=self.code)
+
+    def resend(self) -> None:
+        """A new code; the old one stops working, the failed attempts stay counted. Raises: RateLimited, SmsFailed."""
+        ratelimit.consume(self.request, action="request_login_code", key=self.phone, raise_exception=True)
+        self.send()
+        self.record_resend()
+        self.persist()
+
+    def finish(self, redirect_url: str | None) -> HttpResponse:
+        """The code came back: register the phone if it is new, and sign in."""
+        person = self.user
+        if person is None:
+            known = register_person(actor=system_actor("sign-in"), at=now(), phone=self.phone)
+            person = Person.objects.get(pk=known.person_id)
+        record_authentication(self.request, person, method="code")
+        get_adapter(self.request).set_phone_verified(person, self.phone)
+        return perform_login(self.request, Login(user=person, redirect_url=redirect_url))
+
+
+def entrances() -> dict[str, bool]:
+    """Which other ways in the operator has configured."""
+    return {name: name in settings.SOCIALACCOUNT_PROVIDERS for name in ("weixin", "openid_connect")}
+
+
+class PhoneView(RequestLoginCodeView):
+    """Step one: the phone number."""
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        if settings.DEMO and request.user.is_authenticated:
+            return HttpResponseRedirect(reverse("demo-sign-in"))
+        return super().dispatch(request, *args, **kwargs)
+
+    def _redirect_to_pending_stage(self, request: HttpRequest, stage: LoginStage) -> None:
+        """Coming back to this page means starting anew, perhaps with another number."""
+        clear_login(request)
+
+    def form_valid(self, form: Any) -> HttpResponse:
+        try:
+            PhoneCode.begin(self.request, form.cleaned_data["phone"])
+        except SmsFailed:
+            form.add_error("phone", _("短信没有发出去。请过一分钟再试,或到就近的工会站点。"))
+            return self.form_invalid(form)
+        return HttpResponseRedirect(self.get_success_url())
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        return super().get_context_data(**kwargs) | {"entrances": entrances(), "code_minutes": CODE_MINUTES}
+
+
+@method_decorator(login_stage_required(stage=LoginByCodeStage.key, redirect_urlname="sign-in"), name="dispatch")
+class CodeView(ConfirmLoginCodeView):
+    """Step two: the code from the text message."""
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        self.stage = request._login_stage  # type: ignore[attr-defined]
+        self._process = PhoneCode.resume(self.stage)
+        if self._process is None:
+            clear_login(request)
+            messages.error(request, _("验证码过期了。请重新获取一个。"))
+            return HttpResponseRedirect(reverse("sign-in"))
+        return FormView.dispatch(self, request, *args, **kwargs)
+
+    def _resend_form_valid(self, form: Any) -> HttpResponse:
+        try:
+            self._process.resend()
+            messages.success(self.request, _("又发了一条短信,请用新的验证码。"))
+        except RateLimited:
+            messages.error(self.request, str(AccountAdapter.error_messages["rate_limited"]))
+        except SmsFailed:
+            messages.error(self.request, _("短信没有发出去。请过一分钟再试,或到就近的工会站点。"))
+        return HttpResponseRedirect(self.passthrough_next_url(reverse("sign-in-code")))
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        context = super().get_context_data(**kwargs)
+        return context | {"phone": masked_phone(self._process.phone), "code_minutes": CODE_MINUTES}
+
+
+# Staff: username, password, one-time code ----------------------------------------------------------------------------
+
+
+class StaffForm(LoginForm):
+    """Username and password; the second factor follows on its own page."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["login"] = forms.CharField(
+            label=_("用户名"),
+            max_length=150,
+            widget=forms.TextInput({"autocomplete": "username", "autocapitalize": "none", "spellcheck": "false"}),
+        )
+        self.fields["password"].label = _("密码")
+        self.fields["password"].help_text = ""
+        self.fields["password"].widget.attrs.pop("placeholder", None)
+        self.order_fields(["login", "password"])
+
+    def _setup_password_field(self) -> None:
+        """allauth drops the password where people sign up without one; this form is for those who have one."""
+
+    def user_credentials(self) -> dict[str, str]:
+        return {"username": self.cleaned_data["login"], "password": self.cleaned_data["password"]}
+
+    def login(self, request: HttpRequest, redirect_url: str | None = None) -> HttpResponse:
+        """allauth's, without its "remember me": how long staff stay signed in is not theirs to choose."""
+        self._login.redirect_url = redirect_url
+        return perform_password_login(request, self.user_credentials(), self._login)
+
+
+class StaffView(LoginView):
+    """Staff sign in here."""
+
+    template_name = "account/login.html"
+
+    def get_form_class(self) -> type[StaffForm]:
+        return StaffForm
+
+    def _redirect_to_pending_stage(self, request: HttpRequest, stage: LoginStage) -> None:
+        clear_login(request)
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        return super().get_context_data(**kwargs) | {"entrances": entrances()}
+
+
+class StaffFactorStage(LoginStage):
+    """The last step of a sign-in: somebody with a role and without a second factor sets one up first."""
+
+    key = "staff_factor"
+    urlname = "sign-in-factor"
+
+    def handle(self) -> tuple[HttpResponse | None, bool]:
+        if self.login.user is not None and needs_second_factor(self.login.user):
+            return headed_redirect_response("sign-in-factor"), True
+        return None, True
+
+
+@method_decorator(login_stage_required(stage=StaffFactorStage.key, redirect_urlname="sign-in-staff"), name="dispatch")
+class StaffFactorView(FormView):  # type: ignore[type-arg]
+    """Scan, type the first code, and only then be signed in; the recovery codes come right after."""
+
+    form_class = ActivateTOTPForm
+    template_name = "mfa/totp/first.html"
+
+    @property
+    def stage(self) -> LoginStage:
+        return self.request._login_stage  # type: ignore[attr-defined, no-any-return]
+
+    def get_form_kwargs(self) -> dict[str, Any]:
+        return super().get_form_kwargs() | {"user": self.stage.login.user}
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        context = super().get_context_data(**kwargs)
+        url = FactorAdapter().build_totp_url(self.stage.login.user, context["form"].secret)
+        return context | {"totp_url": url, "secret": context["form"].secret}
+
+    def form_valid(self, form: Any) -> HttpResponse:
+        person = self.stage.login.user
+        with transaction.atomic():
+            totp = TOTP.activate(person, form.secret)
+            Authenticator.objects.filter(user=person, type=Authenticator.Type.RECOVERY_CODES).delete()
+            RecoveryCodes.activate(person)
+        clear_totp_secret(self.request)
+        # The password was given a moment ago and the code just now: that is as fresh as asking again.
+        post_authentication(self.request, totp.instance, reauthenticated=True)
+        self.stage.login.redirect_url = reverse("mfa_view_recovery_codes")
+        return self.stage.exit()  # type: ignore[no-any-return]
+
+
+class PasswordView(PasswordChangeView):
+    """Only those who have a password may change it; residents have none."""
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        if not request.user.has_usable_password():
+            raise Http404
+        return super().dispatch(request, *args, **kwargs)
+
+
+class ElsewhereView(ConnectionsView):
+    """WeChat and OpenID accounts that open this account."""
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        return super().get_context_data(**kwargs) | {"entrances": entrances()}
+
+
+class SecondFactorMiddleware:
+    """Catches the one case the sign-in cannot: somebody appointed while signed in with a phone code alone.
+
+    Pages that need a capability, the admin pages and the API send them to sign in again, now with a second factor.
+    """
+
+    def __init__(self, get_response: Any) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.get_response(request)  # type: ignore[no-any-return]
+
+    def process_view(self, request: HttpRequest, view: Any, args: Any, kwargs: Any) -> HttpResponse | None:
+        if not settings.STAFF_TOTP or not self._guarded(request, view) or not request.user.is_authenticated:
+            return None
+        if request.session.get("second_factor") == "held" or not is_staff_person(request.user):
+            return None
+        if is_mfa_enabled(request.user, [Authenticator.Type.TOTP]):
+            request.session["second_factor"] = "held"
+            return None
+        logout(request, show_message=False)
+        messages.info(request, _("您有了工作岗位。请重新登录一次,并设置动态码。"))
+        return HttpResponseRedirect(reverse("sign-in"))
+
+    def _guarded(self, request: HttpRequest, view: Any) -> bool:
+        face = getattr(view, "face", None)
+        if face is not None:
+            return bool(face.who == "capability")
+        match = request.resolver_match
+        return match is not None and bool({"admin", "ninja"} & set(match.app_names))
+
+
+# The demonstration ---------------------------------------------------------------------------------------------------
+
+
+def demo_people(at: datetime) -> list[dict[str, Any]]:
+    """Whom the story made for visitors to be, with their roles; three statements."""
+    in_force = Q(valid_from__lte=at) & (Q(valid_until__isnull=True) | Q(valid_until__gt=at))
+    appointments = Appointment.objects.filter(in_force).select_related("organisation").order_by("pk")
+    people = (
+        Person.objects.filter(username__startswith=DEMO_PREFIX, is_active=True)
+        .prefetch_related(Prefetch("appointments", appointments, to_attr="held"), "standings")
+        .order_by("username")[:MOST_DEMO_PEOPLE]
+    )
+    titles = {role.code: role.title for role in access.all_roles()}
+    return [
+        {
+            "person": person,
+            "staff": bool(person.held),
+            "roles": [f"{titles.get(held.role, held.role)} · {held.organisation}" for held in person.held],
+            "standings": [STANDINGS.get(kind, kind) for kind in sorted({one.kind for one in person.standings.all()})],
+        }
+        for person in people
+    ]
+
+
+@access.public
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def demo_sign_in(request: HttpRequest) -> HttpResponse:
+    """One click per role; exists only in the demonstration."""
+    if not settings.DEMO:
+        raise Http404
+    if request.method != "POST":
+        people = demo_people(now())
+        groups = [(False, [who for who in people if not who["staff"]]), (True, [who for who in people if who["staff"]])]
+        return render(request, "account/demo.html", {"groups": groups, "tab": "me"})
+    username = request.POST.get("username", "")
+    person = Person.objects.filter(username=username, username__startswith=DEMO_PREFIX, is_active=True).first()
+    if person is None:
+        raise Http404
+    logout(request, show_message=False)
+    record_authentication(request, person, method="demo")
+    return perform_login(request, Login(user=person, redirect_url=None))

@@ -22,7 +22,7 @@ def as_json(problem: Problem) -> dict[str, Any]:
     if isinstance(problem, Invalid) and problem.field:
         body["field"] = problem.field
     if problem.data:
-        body["data"] = plain({key: value for key, value in problem.data.items()})
+        body["data"] = plain(problem.data)
     return body
 
 

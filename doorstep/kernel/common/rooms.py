@@ -4,7 +4,7 @@ A room registers once, in its ``apps.py``; the shells, the wallet, the live page
 worker read the register.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -41,8 +41,9 @@ class WalletItem:
 class Figure:
     """One figure of the live page, computed from records.
 
-    ``page`` is what the newspaper said, ``computed`` what the records say, ``evidence`` how many records are behind it.
-    ``holds`` says whether the two agree (``at least`` for "over 8,000").
+    ``number`` is the figure's place in the page's table, ``key`` its name within the room. ``page`` is what the newspaper
+    said, ``computed`` what the records say, ``evidence`` how many records are behind it; ``holds``: the two agree. ``values``
+    are its parts by name, for the running text; ``series`` its course over time, for a chart.
     """
 
     number: int
@@ -52,12 +53,47 @@ class Figure:
     computed: str
     evidence: int
     holds: bool
-    rows_url: str = ""
+    values: Mapping[str, str] = field(default_factory=dict)
+    series: tuple[tuple[str, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FigureRows:
+    """The records behind a figure, at most 100 of ``total``: column titles and rows of texts."""
+
+    columns: tuple[Text, ...]
+    rows: tuple[tuple[str, ...], ...]
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentKind:
+    """A purpose a room asks people to agree to, in words they can decide by."""
+
+    purpose: str
+    title: Text
+    text: Text
+
+
+@dataclass(frozen=True, slots=True)
+class DemoEntry:
+    """A way into the demo that is not a person's sign-in, e.g. a till: ``url`` makes the address when it is clicked."""
+
+    code: str
+    title: Text
+    note: Text
+    icon: str
+    url: Callable[[datetime], str]
 
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """A service as the house sees it."""
+    """A service as the house sees it.
+
+    ``wallet(person_id, at)`` gives what a person holds; ``figures()`` and ``figure_rows(key)`` the live page's numbers,
+    ``article`` its template; ``story(scale, step)`` replays what the page tells; ``periodic(at)`` is called every minute by
+    the worker; ``demo`` are ways into the demo; ``consents`` the purposes it asks people to agree to; ``tone`` its colour.
+    """
 
     code: str
     title: Text
@@ -67,12 +103,18 @@ class Room:
     desk: tuple[DeskPage, ...] = ()
     wallet: Callable[[UUID, datetime], Iterable[WalletItem]] | None = None
     figures: Callable[[], list[Figure]] | None = None
+    figure_rows: Callable[[str], FigureRows] | None = None
     article: str = ""
-    story: Callable[..., None] | None = None
+    story: "Callable[[str, Step], None] | None" = None
     periodic: Callable[[datetime], None] | None = None
+    demo: tuple[DemoEntry, ...] = ()
+    consents: tuple[ConsentKind, ...] = ()
+    tone: str = "door"
     order: int = 100
-    extra: dict[str, Any] = field(default_factory=dict)
 
+
+# Tells the one who waits how far a story is: a text and how many steps of it are done of how many.
+Step = Callable[[str, int, int], None]
 
 _rooms: dict[str, Room] = {}
 

@@ -11,12 +11,13 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from django.db import IntegrityError, connection
+from django.db import IntegrityError
 
 from doorstep.kernel.audit.log import ENTRY_COLUMNS, ENTRY_RECORD, entry_row
 from doorstep.kernel.common.actor import Actor
 from doorstep.kernel.common.canonical import digest, plain
 from doorstep.kernel.common.errors import Problem
+from doorstep.kernel.common.hot import fetch
 from doorstep.kernel.common.ids import uuid7
 from doorstep.kernel.entitlements.errors import AlreadyThisWindow, MonthlyLimit
 from doorstep.kernel.entitlements.models import Use
@@ -173,9 +174,7 @@ def record_uses(*, actor: Actor, action: str, uses: Sequence[NewUse]) -> set[UUI
         entries.append(plain(entry))
     parameters = {"uses": json.dumps(rows), "transfers": json.dumps(transfers), "entries": json.dumps(entries)}
     try:
-        with connection.cursor() as cursor:
-            cursor.execute(_RECORD, parameters)
-            return {row[0] for row in cursor.fetchall()}
+        return {row[0] for row in fetch(_RECORD, parameters)}
     except IntegrityError as error:
         raise explain(error) from error
 

@@ -104,7 +104,7 @@ def post(transfers: Sequence[NewTransfer]) -> UUID:
     rows = transfer_rows(transfers, batch)
     accounts = {side for transfer in transfers for side in (transfer.debit_id, transfer.credit_id)}
     statement = f"""WITH new_transfers AS (SELECT * FROM jsonb_to_recordset(%s::jsonb) AS r({TRANSFER_RECORD})),
-        {POST} SELECT count(*) FROM moved_balances"""
+        {POST} SELECT count(*) FROM moved_balances"""  # noqa: S608
     try:
         with connection.cursor() as cursor:
             cursor.execute(statement, [json.dumps(rows)])

@@ -4,7 +4,9 @@ A statement that wants to move money in its own round trip defines a common tabl
 columns of :data:`TRANSFER_COLUMNS` and appends :data:`POST`. Every connection adds to its own slot of an unbounded account.
 """
 
-TRANSFER_COLUMNS = "id, batch, debit_id, credit_id, amount_fen, kind, pending_id, released_fen, expires_at, code, subject_kind, subject_id, at"
+TRANSFER_COLUMNS = """
+  id, batch, debit_id, credit_id, amount_fen, kind, pending_id, released_fen, expires_at, code, subject_kind, subject_id, at
+"""
 TRANSFER_RECORD = (
     "id uuid, batch uuid, debit_id uuid, credit_id uuid, amount_fen bigint, kind text, pending_id uuid, "
     "released_fen bigint, expires_at timestamptz, code text, subject_kind text, subject_id uuid, at timestamptz"
@@ -37,4 +39,4 @@ moved_balances AS (
     debits_pending = b.debits_pending + h.dq, credits_pending = b.credits_pending + h.cq
   FROM held_balances h WHERE b.id = h.id RETURNING b.account_id
 )
-"""
+"""  # noqa: S608

@@ -103,4 +103,6 @@ def _deliver(notice: Notice, at: datetime) -> int:
 @action
 def mark_read(*, actor: Actor, at: datetime, notice_id: UUID) -> bool:
     """The person has seen a message; only their own."""
+    if actor.id is None:
+        return False
     return bool(Notice.objects.filter(pk=notice_id, person_id=actor.id, read_at=None).update(read_at=at))

@@ -46,7 +46,7 @@ def found_organisation(
         raise Invalid("name", text=_("请填写单位名称。"))
     if known := Organisation.objects.filter(parent_id=parent_id, name=name.strip()).first():
         return known.pk
-    parent = Organisation.objects.filter(pk=parent_id).first()
+    parent = Organisation.objects.filter(pk=parent_id).first() if parent_id is not None else None
     if parent_id is not None and parent is None:
         raise NotFound
     new_id = uuid7()

@@ -11,6 +11,7 @@ class CanteenConfig(AppConfig):
     def ready(self) -> None:
         from doorstep.kernel.common.access import register_role
         from doorstep.kernel.common.rooms import DeskPage, Room, register
+        from doorstep.services.canteen import figures, periodic, story
 
         register_role(
             "union_officer",
@@ -62,6 +63,11 @@ class CanteenConfig(AppConfig):
                     DeskPage("canteen:counter", _("我的餐厅"), "bowl", "canteen.venue"),
                     DeskPage("canteen:audit", _("审计"), "search", "canteen.audit"),
                 ),
+                article="canteen/live/article.html",
+                figures=figures.figures,
+                figure_rows=figures.figure_rows,
+                story=story.tell,
+                periodic=periodic.run,
                 order=10,
             )
         )

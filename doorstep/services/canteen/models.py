@@ -1,4 +1,4 @@
-"""What the shared canteen keeps: venues and how they were vetted, programmes and voucher kinds, menus, alerts, complaints.
+"""What the shared canteen keeps: venues and their vetting, programmes and voucher kinds, menus, alerts, complaints.
 
 Vouchers are entitlements, redemptions are uses, statements are settlements: those live in the kernel.
 """

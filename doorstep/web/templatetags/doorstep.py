@@ -1,4 +1,4 @@
-"""Filters and tags every template has without loading them: people's words for money, time and distance, and drawings."""
+"""Filters and tags every template has without loading them: people's words for money, time, distance; drawings."""
 
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime
@@ -32,7 +32,7 @@ def _now() -> datetime:
 
 
 @register.filter
-def fen(amount_fen: int | None) -> str:
+def fen(amount_fen: int | str | None) -> str:
     """1300 → 13.00; nothing stays nothing, so that a missing amount never reads as zero."""
     if amount_fen is None or amount_fen == "":
         return ""
@@ -42,7 +42,7 @@ def fen(amount_fen: int | None) -> str:
 
 
 @register.filter
-def yuan(amount_fen: int | None) -> str:
+def yuan(amount_fen: int | str | None) -> str:
     """1300 → 13.00 元."""
     amount = fen(amount_fen)
     return _("%(amount)s 元") % {"amount": amount} if amount else ""
@@ -81,7 +81,7 @@ def week_day(moment: datetime | date | None) -> str:
 
 
 @register.filter
-def distance(metres: float | None) -> str:
+def distance(metres: float | str | None) -> str:
     """320 → 320 米; 1234 → 1.2 公里."""
     if metres is None or metres == "":
         return ""
@@ -92,7 +92,7 @@ def distance(metres: float | None) -> str:
 
 
 @register.filter
-def count(value: float | None) -> str:
+def count(value: float | str | None) -> str:
     """14300 → 14,300."""
     return "" if value is None or value == "" else charts.number(float(value))
 

@@ -8,8 +8,9 @@ import pytest
 TOKENS = Path(__file__).parents[1] / "static" / "web" / "tokens.css"
 READABLE = 4.5
 VISIBLE = 3.0
+INKS = ("ink", "muted", "door", "jade", "amber", "indigo")
 TEXT = [
-    *[(ink, ground) for ink in ("ink", "muted", "door", "jade", "amber", "indigo") for ground in ("paper", "card", "sunk")],
+    *[(ink, ground) for ink in INKS for ground in ("paper", "card", "sunk")],
     *[(tone, f"{tone}-soft") for tone in ("door", "jade", "amber", "indigo")],
     *[("ink", f"{tone}-soft") for tone in ("door", "jade", "amber", "indigo")],
     *[("muted", f"{tone}-soft") for tone in ("door", "indigo")],

@@ -7,6 +7,7 @@ from django.test import Client
 from django.urls import reverse
 
 from doorstep.web import samples
+from doorstep.web.forms import Renderer
 from doorstep.web.tests.test_templates import inline
 
 COMPONENTS = Path(__file__).parents[1] / "templates" / "web" / "components"
@@ -67,7 +68,7 @@ def test_error_pages_render_without_any_context(code):
 
 
 def test_a_form_field_ties_its_help_and_error_to_the_control():
-    form = samples.SampleForm({"phone": "1"})
+    form = samples.SampleForm({"phone": "1"}, renderer=Renderer())
     html = str(form["name"].as_field_group())
     assert 'aria-invalid="true"' in html
     described = re.search(r'aria-describedby="([^"]+)"', html)[1].split()

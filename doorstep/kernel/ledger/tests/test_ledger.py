@@ -1,17 +1,17 @@
 """The ledger: transfers balance, bounded accounts hold, pending money is resolved once, the past can be read."""
 
-from datetime import timedelta
+from datetime import date, timedelta
 
 import pytest
+from django.db import connection, transaction
 
 from doorstep.kernel.common.clock import at_local
 from doorstep.kernel.ledger import actions, queries
 from doorstep.kernel.ledger.actions import NewTransfer
+from doorstep.kernel.ledger.models import Transfer
 
 pytestmark = pytest.mark.django_db
-import datetime  # noqa: E402
-
-AT = at_local(datetime.date(2025, 5, 7), 12)
+AT = at_local(date(2025, 5, 7), 12)
 
 
 def account(code: str, bound: str = "none"):
@@ -26,11 +26,8 @@ def test_a_budget_never_pays_out_more_than_was_put_in():
     bank, budget, venue = account("bank"), account("budget", "debits_within_credits"), account("venue")
     actions.post([move(bank, budget, 1000)])
     actions.post([move(budget, venue, 1000)])
-    with pytest.raises(actions.NotEnoughMoney):
-        from django.db import transaction
-
-        with transaction.atomic():
-            actions.post([move(budget, venue, 1)])
+    with pytest.raises(actions.NotEnoughMoney), transaction.atomic():
+        actions.post([move(budget, venue, 1)])
     assert queries.balance(budget.pk).available_fen == 0
     assert queries.balance(venue.pk).net_credit_fen == 1000
     assert queries.verify() == []
@@ -50,18 +47,13 @@ def test_a_pending_transfer_is_resolved_once():
     bank = account("bank")
     actions.post([move(bank, student, 1000)])
     actions.post([move(student, studio, 600, kind="pending", expires_at=AT + timedelta(days=1))])
-    from doorstep.kernel.ledger.models import Transfer
-
     held = Transfer.objects.get(kind="pending")
     assert queries.balance(student.pk).available_fen == 400
     actions.post_pending(transfer_id=held.pk, at=AT, amount_fen=250)
     assert queries.balance(student.pk).available_fen == 750
     assert queries.balance(studio.pk).credits_posted == 250
-    with pytest.raises(actions.AlreadyResolved):
-        from django.db import transaction
-
-        with transaction.atomic():
-            actions.void_pending(transfer_id=held.pk, at=AT)
+    with pytest.raises(actions.AlreadyResolved), transaction.atomic():
+        actions.void_pending(transfer_id=held.pk, at=AT)
     assert queries.verify() == []
 
 
@@ -69,8 +61,6 @@ def test_an_expired_hold_goes_back():
     bank, student, studio = account("bank"), account("student", "debits_within_credits"), account("studio")
     actions.post([move(bank, student, 1000)])
     actions.post([move(student, studio, 600, kind="pending", expires_at=AT + timedelta(hours=1))])
-    from doorstep.kernel.ledger.models import Transfer
-
     held = Transfer.objects.get(kind="pending")
     with pytest.raises(actions.HoldExpired):
         actions.post_pending(transfer_id=held.pk, at=AT + timedelta(hours=1))
@@ -81,8 +71,6 @@ def test_an_expired_hold_goes_back():
 
 
 def test_a_changed_transfer_is_found():
-    from django.db import connection
-
     bank, venue = account("bank"), account("venue")
     actions.post([move(bank, venue, 400)])
     with connection.cursor() as cursor:

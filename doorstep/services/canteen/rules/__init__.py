@@ -1,0 +1,1 @@
+"""What the canteen decides: pure functions on plain values, no database, no clock."""

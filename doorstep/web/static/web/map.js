@@ -28,9 +28,9 @@ function rings(map, centre) {
   const { L } = window;
   for (const metres of [2000, 1000, 500]) {
     L.circle(centre, { radius: metres, className: "ring", interactive: false, color: "", fillColor: "" }).addTo(map);
-    const north = [centre[0] + metres / 111_320, centre[1]];
+    const edge = [centre[0] - metres / 111_320, centre[1]];
     const text = metres < 1000 ? words.metres.replace("{n}", metres) : words.kilometres.replace("{n}", metres / 1000);
-    L.marker(north, { icon: L.divIcon({ className: "ring-label", html: text, iconSize: null }), interactive: false, keyboard: false }).addTo(map);
+    L.marker(edge, { icon: L.divIcon({ className: "ring-label", html: text, iconSize: null }), interactive: false, keyboard: false }).addTo(map);
   }
 }
 

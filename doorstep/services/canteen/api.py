@@ -1,0 +1,190 @@
+"""The canteen's HTTP/JSON face, for tills: preview, redeem, void, synchronise, what to keep for working offline."""
+
+import base64
+import binascii
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+from django.http import HttpRequest, HttpResponse
+from ninja import Field, Header, Router, Schema
+from pydantic import ConfigDict
+
+from doorstep.kernel.common import clock
+from doorstep.kernel.common.access import DevicePrincipal, Face, device_of
+from doorstep.kernel.common.action import MAX_KEY_LENGTH
+from doorstep.kernel.common.errors import Invalid, KeyMissing, NotAllowed
+from doorstep.services.canteen.actions import redeeming, syncing
+
+router = Router(tags=["canteen"])
+
+IdempotencyKey = Annotated[
+    str | None, Header(max_length=MAX_KEY_LENGTH, description="made by the client; kept for retries")
+]
+
+
+def till(request: HttpRequest) -> DevicePrincipal | None:
+    """A paired till, by ``Authorization: Device <id>.<secret>`` or its cookie."""
+    device = device_of(request)
+    if device is not None and device.kind != "till":
+        raise NotAllowed
+    return device
+
+
+till.face = Face("device", "till")  # type: ignore[attr-defined]
+
+
+class In(Schema):
+    """Requests say nothing that is not asked for."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Refusal(Schema):
+    """RFC 9457 problem document."""
+
+    type: str
+    code: str
+    status: int
+    title: str
+    detail: str
+    field: str | None = None
+    data: dict[str, Any] | None = None
+
+
+REFUSALS = dict.fromkeys((400, 401, 403, 404, 409, 413, 422), Refusal)
+
+
+class CodeIn(In):
+    code: str = Field(min_length=1, max_length=redeeming.MAX_CODE_LENGTH, description="scanned, typed or previewed")
+
+
+class RedeemIn(CodeIn):
+    distance_m: int | None = Field(None, ge=0, le=1_000_000, description="till to venue, when the till knows")
+
+
+class PreviewOut(Schema):
+    scan: str
+    person: str
+    kind: str
+    meal: str
+    list_price_fen: int
+    union_fen: int
+    worker_fen: int
+
+
+class ReceiptOut(Schema):
+    use_id: UUID
+    result: str
+    at: datetime
+    venue: str
+    till: str
+    person: str
+    kind: str
+    meal: str
+    meal_title: str
+    list_price_fen: int
+    union_fen: int
+    worker_fen: int
+    void_until: datetime
+    source: str
+
+
+class VoidIn(In):
+    use_id: UUID
+    reason: str = Field(min_length=1, max_length=200)
+
+
+class VoidOut(Schema):
+    use_id: UUID
+    payer_fen: int
+    person_fen: int
+    reversed_at: datetime
+
+
+class OfflineIn(In):
+    key: str = Field(min_length=1, max_length=MAX_KEY_LENGTH)
+    code: str = Field(min_length=1, max_length=redeeming.MAX_CODE_LENGTH)
+    at: str = Field(min_length=20, max_length=40, description="ISO 8601 with offset, exactly as signed")
+    signature: str = Field(max_length=120, description="base64 Ed25519 of the record")
+
+
+class SyncIn(In):
+    records: list[OfflineIn] = Field(max_length=syncing.MAX_RECORDS)
+
+
+class OutcomeOut(Schema):
+    key: str
+    result: str
+    receipt: ReceiptOut | None = None
+    code: str
+    text: str
+    bearer: str
+
+
+class SyncOut(Schema):
+    outcomes: list[OutcomeOut]
+
+
+def key_of(key: str | None) -> str:
+    """Raises: KeyMissing."""
+    if not key:
+        raise KeyMissing
+    return key
+
+
+def _device(request: HttpRequest) -> DevicePrincipal:
+    device: DevicePrincipal = request.auth  # type: ignore[attr-defined]
+    return device
+
+
+@router.post("/preview", auth=till, response={200: PreviewOut, **REFUSALS}, by_alias=False)
+def preview(request: HttpRequest, body: CodeIn) -> Any:
+    """What redeeming this code here and now would do."""
+    return redeeming.preview_voucher(device=_device(request), at=clock.now(), code=body.code)
+
+
+@router.post("/redeem", auth=till, response={200: ReceiptOut, **REFUSALS})
+def redeem(request: HttpRequest, body: RedeemIn, idempotency_key: IdempotencyKey = None) -> HttpResponse:
+    """Redeem one voucher for one meal. The same key and code get the same answer, byte for byte."""
+    receipt = redeeming.redeem_voucher(
+        device=_device(request),
+        at=clock.now(),
+        key=key_of(idempotency_key),
+        code=body.code,
+        evidence={} if body.distance_m is None else {"distance_m": body.distance_m},
+    )
+    return HttpResponse(receipt, content_type="application/json")
+
+
+@router.post("/void", auth=till, response={200: VoidOut, **REFUSALS})
+def void(request: HttpRequest, body: VoidIn, idempotency_key: IdempotencyKey = None) -> Any:
+    """Take a redemption of this till's venue back within ten minutes."""
+    device = _device(request)
+    return redeeming.void_redemption(
+        actor=device.actor,
+        at=clock.now(),
+        key=key_of(idempotency_key),
+        use_id=body.use_id,
+        place_id=device.place_id,
+        reason=body.reason,
+    )
+
+
+@router.post("/sync", auth=till, response={200: SyncOut, **REFUSALS})
+def sync(request: HttpRequest, body: SyncIn) -> Any:
+    """Take in what the till served without network; every record carries its own key and signature."""
+    records = [(_record(item, index), item.at) for index, item in enumerate(body.records)]
+    outcomes = syncing.sync_redemptions(device=_device(request), at=clock.now(), records=records)
+    return {"outcomes": syncing.as_json(outcomes)}
+
+
+def _record(item: OfflineIn, index: int) -> syncing.OfflineRecord:
+    try:
+        at = datetime.fromisoformat(item.at)
+        signature = base64.b64decode(item.signature, validate=True)
+    except (ValueError, binascii.Error):
+        raise Invalid(f"records.{index}") from None
+    if at.tzinfo is None:
+        raise Invalid(f"records.{index}.at")
+    return syncing.OfflineRecord(item.key, item.code, at, signature)
