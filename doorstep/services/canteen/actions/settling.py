@@ -60,6 +60,7 @@ class StatementReceipt:
     uses: int
     persons: int
     payer_fen: int
+    borne_fen: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +114,12 @@ def prepare_settlement(
         last_day=last_day,
     )
     return StatementReceipt(
-        prepared.settlement_id, prepared.number, prepared.uses, prepared.persons, prepared.payer_fen
+        prepared.settlement_id,
+        prepared.number,
+        prepared.uses,
+        prepared.persons,
+        prepared.payer_fen,
+        prepared.borne_fen,
     )
 
 
@@ -125,8 +131,7 @@ def _open_statement(actor: Actor, capability: str, settlement_id: UUID, at: date
 
 
 def _step(settlement: Settlement) -> StepReceipt:
-    owed_fen = settlement.payer_fen + settlement.adjustment_fen
-    return StepReceipt(settlement.pk, settlement.number, str(settlement.state), owed_fen)
+    return StepReceipt(settlement.pk, settlement.number, str(settlement.state), settlement.owed_fen)
 
 
 @action

@@ -206,33 +206,20 @@ def refusals(day: date, limits: Thresholds) -> list[Seen]:
 
 
 _EXPOSURE = """
-WITH offline AS (
-  SELECT device_id, place_id, at, id, payer_fen AS fen, terms_version_id FROM entitlements_use
-  WHERE day = %(day)s AND source = 'offline' AND reversed_at IS NULL AND device_id IS NOT NULL
-  UNION ALL
-  SELECT device_id, place_id, at, id, amount_fen, NULL FROM entitlements_offlineconflict
-  WHERE at >= %(start)s AND at < %(end)s
-)
-SELECT d.id, d.name, v.id, count(*)::int, sum(o.fen)::bigint, max(o.at),
-  min(coalesce(p.exposure_cap_fen, b.cap))::bigint,
-  (array_agg(o.id::text ORDER BY o.at))[1:%(shown)s]
-FROM offline o JOIN organisations_device d ON d.id = o.device_id JOIN canteen_venue v ON v.place_id = o.place_id
-LEFT JOIN entitlements_termsversion tv ON tv.id = o.terms_version_id
-LEFT JOIN canteen_voucherkind k ON k.terms_id = tv.terms_id
-LEFT JOIN canteen_programme p ON p.id = k.programme_id
-CROSS JOIN (SELECT min(exposure_cap_fen) AS cap FROM canteen_programme
-  WHERE starts_on <= %(day)s AND (ends_on IS NULL OR ends_on >= %(day)s)) b
+SELECT d.id, d.name, v.id, count(*)::int, sum(c.amount_fen)::bigint, max(c.at), min(p.exposure_cap_fen)::bigint,
+  (array_agg(c.id::text ORDER BY c.at))[1:%(shown)s]
+FROM entitlements_offlineconflict c JOIN organisations_device d ON d.id = c.device_id
+JOIN canteen_venue v ON v.place_id = c.place_id JOIN canteen_programme p ON p.offline_losses_id = c.bearer_id
+WHERE c.at >= %(start)s AND c.at < %(end)s
 GROUP BY d.id, d.name, v.id ORDER BY d.id LIMIT %(facts)s
 """
 
 
 def exposures(day: date, limits: Thresholds) -> list[Seen]:
-    """What each till served without network on this day, beside the cap of the programme that pays."""
+    """What the union bears of each till's offline conflicts of this day, beside the cap of the programme."""
     start, end = day_bounds(day)
     seen = []
-    for device_id, till, venue_id, count, fen, at, cap_fen, ids in _rows(
-        _EXPOSURE, {"day": day, "start": start, "end": end}
-    ):
+    for device_id, till, venue_id, count, fen, at, cap_fen, ids in _rows(_EXPOSURE, {"start": start, "end": end}):
         fact = AtTill(str(device_id), till, day, count, amount_fen=fen, cap_fen=cap_fen or 0)
         seen.append((watch.judge_exposure(fact, limits), venue_id, device_id, None, at, ids))
     return _seen(seen)
@@ -260,7 +247,7 @@ def conflicts(day: date, limits: Thresholds) -> list[Seen]:
 
 RULES = (bursts, pairs, closed, distances, new_devices, refusals, exposures, conflicts)
 USES, REFUSALS, CONFLICTS = "use", "refusal", "conflict"
-ROW_KINDS = {"refused": REFUSALS, "conflicts": CONFLICTS}
+ROW_KINDS = {"refused": REFUSALS, "conflicts": CONFLICTS, "exposure": CONFLICTS}
 
 
 # The desk
@@ -394,7 +381,7 @@ class HoldRow:
 
 _HOLDS = """
 SELECT h.id, v.id, p.name, h.reason, h.placed_by_id, coalesce(who.name, ''), h.placed_at, h.alert_id,
-  coalesce((SELECT sum(s.payer_fen + s.adjustment_fen) FROM entitlements_settlement s
+  coalesce((SELECT sum(s.payer_fen + s.borne_fen + s.adjustment_fen) FROM entitlements_settlement s
     WHERE s.payee_id = v.payee_id AND s.service = 'canteen' AND s.state <> 'paid'), 0)::bigint
 FROM canteen_hold h JOIN canteen_venue v ON v.id = h.venue_id JOIN places_place p ON p.id = v.place_id
 JOIN organisations_organisation o ON o.id = v.organisation_id LEFT JOIN people_person who ON who.id = h.placed_by_id

@@ -53,7 +53,7 @@ THRESHOLDS = (
         new_device_uses=30,
         refused_count=8,
         refused_minutes=5,
-        exposure_percent=100,
+        exposure_percent=90,
     ),
     Thresholds(
         since=date(2025, 7, 1),
@@ -68,7 +68,7 @@ THRESHOLDS = (
         new_device_uses=60,
         refused_count=10,
         refused_minutes=5,
-        exposure_percent=100,
+        exposure_percent=90,
     ),
 )
 
@@ -107,7 +107,7 @@ TITLES: dict[str, Promise] = {
     "distance": _("手机离餐厅太远"),
     "new_device": _("新配对的收银台用量大"),
     "refused": _("被拒绝的扫码集中"),
-    "exposure": _("离线额度用满"),
+    "exposure": _("离线承担额将满"),
     "conflicts": _("离线补传有冲突"),
 }
 TEXTS: dict[str, Promise] = {
@@ -133,7 +133,9 @@ TEXTS: dict[str, Promise] = {
         "「{till}」在 {minutes} 分钟内有 {count} 次扫码被拒绝,门槛是 {limit} 次,最多的原因是「{reason}」。"
         "可能有人在试码。"
     ),
-    "exposure": _("「{till}」离线核销 {amount} 元,已到一天 {cap} 元的上限({percent}%)。请问店家网络情况。"),
+    "exposure": _(
+        "「{till}」的离线冲突工会已承担 {amount} 元,是一天上限 {cap} 元的 {percent}%,再有就由餐厅承担。请问店家网络情况。"
+    ),
     "conflicts": _("「{till}」补传时有 {count} 笔与账上冲突,共 {amount} 元,已记入专户。请逐笔核对后结案。"),
 }
 
@@ -281,7 +283,7 @@ def _yuan(fen: int) -> str:
 
 
 def judge_exposure(fact: AtTill, limits: Thresholds) -> Finding | None:
-    """What a till served without network reached its cap."""
+    """What the union bears for a till is so close to its cap that the next meal may not fit below it."""
     if fact.cap_fen <= 0 or 100 * fact.amount_fen < limits.exposure_percent * fact.cap_fen:
         return None
     figures = {
