@@ -10,7 +10,7 @@ class CanteenConfig(AppConfig):
 
     def ready(self) -> None:
         from doorstep.kernel.common.access import register_pairing_page, register_role
-        from doorstep.kernel.common.rooms import DeskPage, Room, register
+        from doorstep.kernel.common.rooms import DemoEntry, DeskPage, Room, register
         from doorstep.services.canteen import figures, periodic, story
 
         register_role(
@@ -69,6 +69,9 @@ class CanteenConfig(AppConfig):
                 figure_rows=figures.figure_rows,
                 story=story.tell,
                 periodic=periodic.run,
+                demo=(
+                    DemoEntry("till", _("收银台"), _("把这台浏览器变成夜归人食堂的收银台"), "scan", story.demo_till),
+                ),
                 order=10,
             )
         )

@@ -1,6 +1,6 @@
-"""The canteen's pages."""
+"""The canteen's pages, by who stands before them."""
 
-from doorstep.services.canteen.pages.till_urls import urlpatterns as till_pages
+from doorstep.services.canteen.pages import till_urls
 
 app_name = "canteen"
-urlpatterns = [*till_pages]
+urlpatterns = [*till_urls.urlpatterns]

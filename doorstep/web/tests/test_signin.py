@@ -21,7 +21,7 @@ from doorstep.kernel.testing.cast import SYSTEM
 
 pytestmark = pytest.mark.django_db
 PHONE = "13807319001"
-PASSWORD = "Nine-yuan-lunch-2025"  # noqa: S105
+PASSWORD = "Nine-yuan-lunch-2025"
 
 
 class Provider(BaseHTTPRequestHandler):
