@@ -130,9 +130,7 @@ def test_known_and_unknown_phones_are_answered_alike(client, sms):
         page = second.content.decode().replace(f"{phone[:3]}****{phone[-4:]}", "PHONE")
         answers.append((first.status_code, first["Location"], re.sub(r'(value|content)="[\w-]{64}"', "", page)))
     assert answers[0] == answers[1]
-    assert next(re.sub(r"\d{6}", "", message["text"]) for message in sms.sent) == re.sub(
-        r"\d{6}", "", sms.sent[1]["text"]
-    )
+    assert re.sub(r"\d{6}", "", sms.sent[0]["text"]) == re.sub(r"\d{6}", "", sms.sent[1]["text"])
 
 
 def test_after_signing_in_one_comes_back_to_the_page_one_wanted(client, sms):
