@@ -115,7 +115,7 @@ def database(url: str, role: str = "") -> dict[str, Any]:
     }
 
 
-embedded.ensure_environment(VAR_DIR / "postgres")
+EMBEDDED = embedded.ensure_environment(VAR_DIR / "postgres")
 DATABASE_URL = read("DATABASE_URL")
 DATABASE_OWNER_URL = read("DATABASE_OWNER_URL") or DATABASE_URL
 APP_ROLE = read("DOORSTEP_APP_ROLE")

@@ -12,7 +12,6 @@ from allauth.socialaccount import views as social
 from allauth.socialaccount.providers.openid_connect import views as openid
 from allauth.socialaccount.providers.weixin import views as weixin
 from django.urls import path
-from django.views.i18n import set_language
 
 from doorstep.kernel.common.access import public, signed_in
 from doorstep.web import house, signin
@@ -33,8 +32,6 @@ urlpatterns = [
     path("notices/<uuid:notice_id>", house.notice_open, name="notice-open"),
     path("desk", house.desk, name="desk"),
     path("people/<uuid:person_id>/reveal", house.reveal, name="reveal"),
-    path("healthz", house.healthz, name="healthz"),
-    path("set-language", public(set_language), name="set_language"),
     # Signing in
     path("sign-in", _phone, name="sign-in"),
     path("sign-in", _phone, name="account_login"),

@@ -48,12 +48,14 @@ from django.views.generic.edit import FormView
 from doorstep.kernel.common import access
 from doorstep.kernel.common.actor import system_actor
 from doorstep.kernel.common.clock import now
+from doorstep.kernel.common.rooms import DemoEntry, all_rooms
 from doorstep.kernel.common.vault import mask, seal, unseal
 from doorstep.kernel.notices.sms import SmsFailed, send_sms
 from doorstep.kernel.organisations.models import Appointment
 from doorstep.kernel.people.actions import find_by_phone, index_phone, register_person
 from doorstep.kernel.people.identity import parse_phone
 from doorstep.kernel.people.models import Person
+from doorstep.web.house_queries import STANDINGS
 
 DEMO_PREFIX = "demo-"
 MOST_DEMO_PEOPLE = 100
@@ -450,10 +452,14 @@ def demo_people(at: datetime) -> list[dict[str, Any]]:
             "person": person,
             "staff": bool(person.held),
             "roles": [f"{titles.get(held.role, held.role)} · {held.organisation}" for held in person.held],
-            "standings": sorted({standing.kind for standing in person.standings.all()}),
+            "standings": [STANDINGS.get(kind, kind) for kind in sorted({one.kind for one in person.standings.all()})],
         }
         for person in people
     ]
+
+
+def _demo_entries() -> list[DemoEntry]:
+    return [entry for room in all_rooms() for entry in room.demo]
 
 
 @access.public
@@ -466,7 +472,10 @@ def demo_sign_in(request: HttpRequest) -> HttpResponse:
     if request.method != "POST":
         people = demo_people(now())
         groups = [(False, [who for who in people if not who["staff"]]), (True, [who for who in people if who["staff"]])]
-        return render(request, "account/demo.html", {"groups": groups, "tab": "me"})
+        context = {"groups": groups, "entries": _demo_entries(), "tab": "me"}
+        return render(request, "account/demo.html", context)
+    if entry := next((entry for entry in _demo_entries() if entry.code == request.POST.get("entry")), None):
+        return HttpResponseRedirect(entry.url(now()))
     username = request.POST.get("username", "")
     person = Person.objects.filter(username=username, username__startswith=DEMO_PREFIX, is_active=True).first()
     if person is None:

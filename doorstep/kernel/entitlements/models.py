@@ -225,7 +225,7 @@ class OfflineConflict(Identified):
     """
 
     append_only = True
-    updatable = ("resolved_at", "resolved_by_id", "resolution")
+    updatable = ("resolved_at", "resolved_by_id", "resolution", "settlement_id")
 
     code = models.TextField()
     data = models.JSONField(default=dict)
@@ -243,13 +243,23 @@ class OfflineConflict(Identified):
     resolved_at = models.DateTimeField(null=True)
     resolved_by_id = models.UUIDField(null=True)
     resolution = models.TextField(blank=True, db_default="")
+    settlement = models.ForeignKey("Settlement", models.PROTECT, null=True, related_name="conflicts")
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["device", "key"], name="offline_conflict_once")]
+        indexes = [
+            models.Index(fields=["payee", "at"], condition=Q(settlement=None), name="offline_conflict_unsettled")
+        ]
 
 
 class Settlement(Identified):
-    """What one payee is owed for the uses of a period: prepared by one person, approved by another, then paid."""
+    """What one payer owes one payee for the uses of a period: prepared by one person, approved by another, then paid.
+
+    ``uses`` counts uses (person-times), ``persons`` people: the two are never mixed. ``late`` of the uses are of days
+    that an earlier statement had already closed. ``parties`` are the names and bank accounts as they were at approval,
+    so that a payment file made again is the same file. ``borne_fen`` is what the payer bears of offline conflicts,
+    posted to the payee when they were booked; it is paid with the uses and shown apart from them.
+    """
 
     class State(models.TextChoices):
         PREPARED = "prepared"
@@ -264,10 +274,13 @@ class Settlement(Identified):
     number = models.TextField(unique=True)
     uses = models.IntegerField()
     persons = models.IntegerField()
+    late = models.IntegerField(default=0)
     list_fen = models.BigIntegerField()
     payer_fen = models.BigIntegerField()
     person_fen = models.BigIntegerField()
+    borne_fen = models.BigIntegerField(default=0)
     adjustment_fen = models.BigIntegerField(default=0)
+    parties = models.JSONField(default=dict)
     tree_size = models.BigIntegerField()
     tree_root = models.BinaryField()
     state = models.TextField(choices=State, default=State.PREPARED)
@@ -282,17 +295,26 @@ class Settlement(Identified):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["payee", "first_day", "last_day"], name="settlement_period_once"),
+            models.UniqueConstraint(fields=["payee", "payer", "first_day", "last_day"], name="settlement_period_once"),
             models.CheckConstraint(condition=Q(last_day__gte=F("first_day")), name="settlement_period"),
             models.CheckConstraint(
                 condition=Q(approved_by__isnull=True) | ~Q(approved_by=F("prepared_by")),
                 name="settlement_needs_two_people",
             ),
             models.CheckConstraint(
-                condition=Q(state="prepared") | Q(invoice_fen=F("payer_fen") + F("adjustment_fen")),
+                condition=Q(state="prepared") | Q(invoice_fen=F("payer_fen") + F("borne_fen") + F("adjustment_fen")),
                 name="settlement_invoice_matches",
             ),
+            models.CheckConstraint(condition=Q(uses__gt=0, persons__lte=F("uses")), name="settlement_counts"),
+            models.CheckConstraint(
+                condition=Q(list_fen=F("payer_fen") + F("person_fen")), name="settlement_shares_make_the_price"
+            ),
         ]
+
+    @property
+    def owed_fen(self) -> int:
+        """What the invoice must say and the bank moves."""
+        return self.payer_fen + self.borne_fen + self.adjustment_fen
 
 
 class SettlementLine(models.Model):
@@ -302,3 +324,21 @@ class SettlementLine(models.Model):
 
     settlement = models.ForeignKey(Settlement, models.PROTECT, related_name="lines")
     use = models.OneToOneField(Use, models.PROTECT, related_name="settled")
+
+
+class SettlementAdjustment(Identified):
+    """A correction of what is owed, with its reason; plus is for the payee. ``account`` bears it once approved."""
+
+    append_only = True
+
+    settlement = models.ForeignKey(Settlement, models.PROTECT, related_name="adjustments")
+    amount_fen = models.BigIntegerField()
+    reason = models.TextField()
+    account = models.ForeignKey("ledger.Account", models.PROTECT, related_name="+")
+    made_by = models.ForeignKey("people.Person", models.PROTECT, null=True, related_name="+")
+    at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=~Q(amount_fen=0) & ~Q(reason=""), name="settlement_adjustment_says_why")
+        ]

@@ -11,6 +11,7 @@ from django.db import connection
 
 from doorstep.kernel.common.canonical import digest
 from doorstep.kernel.common.findings import Finding
+from doorstep.kernel.entitlements import settling
 from doorstep.kernel.entitlements.models import Use
 from doorstep.kernel.entitlements.recording import use_facts
 
@@ -48,8 +49,8 @@ def fates(terms_ids: list[UUID], at: datetime) -> Fates:
 
 
 def verify() -> list[Finding]:
-    """Prove the core loop: units, money and log agree for every entitlement and every use."""
-    return _verify_units() + _verify_reserves() + _verify_transfers() + _verify_facts()
+    """Prove the core loop: units, money and log agree for every entitlement, use and statement."""
+    return _verify_units() + _verify_reserves() + _verify_transfers() + _verify_facts() + settling.verify()
 
 
 def _verify_units() -> list[Finding]:

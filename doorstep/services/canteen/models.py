@@ -260,12 +260,16 @@ class Hold(Identified):
         constraints = [
             models.UniqueConstraint(
                 fields=["venue"], condition=Q(released_at=None), name="canteen_one_open_hold_a_venue"
-            )
+            ),
+            models.CheckConstraint(
+                condition=Q(released_by__isnull=True) | Q(placed_by__isnull=True) | ~Q(released_by=F("placed_by")),
+                name="canteen_hold_needs_two_people",
+            ),
         ]
 
 
 class Feedback(Identified):
-    """A diner's rating, complaint or food-safety report."""
+    """A diner's rating, complaint or food-safety report. ``severity`` (1–3) is of food-safety reports alone."""
 
     class Kind(models.TextChoices):
         RATING = "rating", "评价"
@@ -277,6 +281,7 @@ class Feedback(Identified):
     person = models.ForeignKey("people.Person", models.PROTECT, related_name="+")
     use = models.ForeignKey("entitlements.Use", models.PROTECT, null=True, related_name="+")
     stars = models.SmallIntegerField(null=True)
+    severity = models.SmallIntegerField(null=True)
     text = models.TextField(blank=True, db_default="")
     photo = models.ForeignKey("files.StoredFile", models.PROTECT, null=True, related_name="+")
     given_at = models.DateTimeField()
@@ -292,5 +297,22 @@ class Feedback(Identified):
             models.CheckConstraint(
                 condition=Q(stars__isnull=True) | Q(stars__range=(1, 5)), name="canteen_stars_range"
             ),
+            models.CheckConstraint(
+                condition=Q(kind="food_safety", severity__range=(1, 3))
+                | (~Q(kind="food_safety") & Q(severity__isnull=True)),
+                name="canteen_severity_of_food_safety",
+            ),
         ]
         indexes = [models.Index(fields=["venue", "-given_at"], name="canteen_feedback_venue")]
+
+
+class PayingAccount(Identified):
+    """The bank account a union pays its restaurants from."""
+
+    organisation = models.OneToOneField("organisations.Organisation", models.PROTECT, related_name="canteen_paying")
+    account_name = models.TextField()
+    bank_name = models.TextField()
+    bank_account = models.TextField()
+    bank_code = models.TextField(blank=True, db_default="")
+    set_by = models.ForeignKey("people.Person", models.PROTECT, null=True, related_name="+")
+    set_at = models.DateTimeField()

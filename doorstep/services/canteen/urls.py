@@ -1,8 +1,6 @@
-"""The canteen's pages."""
+"""The canteen's pages, by who stands before them."""
 
-from doorstep.services.canteen.pages.diner_urls import urlpatterns as diner_pages
-from doorstep.services.canteen.pages.union_urls import urlpatterns as union_pages
-from doorstep.services.canteen.pages.venue_urls import urlpatterns as venue_pages
+from doorstep.services.canteen.pages import diner_urls, till_urls, union_urls, venue_urls
 
 app_name = "canteen"
-urlpatterns = [*diner_pages, *union_pages, *venue_pages]
+urlpatterns = [*diner_urls.urlpatterns, *union_urls.urlpatterns, *venue_urls.urlpatterns, *till_urls.urlpatterns]
