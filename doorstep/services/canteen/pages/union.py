@@ -29,6 +29,7 @@ from doorstep.services.canteen.models import Venue, VoucherKind
 from doorstep.services.canteen.pages.parts import answer, mine, named, uuid_or_none
 from doorstep.services.canteen.queries import programmes as programme_queries
 from doorstep.services.canteen.queries import venues as venue_queries
+from doorstep.services.canteen.rules.vetting import SCORES_NEEDED
 from doorstep.services.canteen.spreadsheets import MAX_BYTES
 
 FORM = ("GET", "HEAD", "POST")
@@ -528,7 +529,7 @@ def _stepper(venue: Venue, missing: list[str]) -> list[dict[str, str]]:
     done = [
         not missing,
         bool(venue.visits.all()),
-        len(venue.scores.all()) >= venue_queries.vetting.SCORES_NEEDED,
+        len(venue.scores.all()) >= SCORES_NEEDED,
         hasattr(venue, "decision"),
         bool(venue.agreements.all()),
         venue.opened_at is not None,
