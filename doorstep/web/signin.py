@@ -7,7 +7,7 @@ Everything else, the pending login in the session, attempts, expiry, rate limits
 
 import base64
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 from allauth.account.adapter import DefaultAccountAdapter, get_adapter
 from allauth.account.forms import LoginForm
@@ -211,16 +211,22 @@ class PhoneCode(LoginCodeVerificationProcess):
 
     @classmethod
     def resume(cls, stage: LoginStage) -> "PhoneCode | None":
-        return cls(stage).abort_if_invalid() if "sealed_phone" in stage.state else None  # type: ignore[no-any-return]
+        if "sealed_phone" not in stage.state:
+            return None
+        process = cls(stage)
+        if not process.is_valid():
+            process.abort()
+            return None
+        return process
 
     @property
     def phone(self) -> str:
         return unseal(base64.b64decode(self.state["sealed_phone"]), "session.phone")
 
     def send(self, skip_enumeration_mails: bool = False) -> None:
-        adapter = get_adapter(self.request)
-        self.state["code"] = adapter.generate_phone_verification_code(user=self.user, phone=self.phone)
-        adapter.send_verification_code_sms(user=self.user, phone=self.phone, code=self.code)
+        adapter, person = AccountAdapter(self.request), cast(Any, self.user)  # nobody yet when the phone is new
+        self.state["code"] = adapter.generate_phone_verification_code(user=person, phone=self.phone)
+        adapter.send_verification_code_sms(user=person, phone=self.phone, code=self.code)
 
     def resend(self) -> None:
         """A new code; the old one stops working, the failed attempts stay counted. Raises: RateLimited, SmsFailed."""
@@ -263,7 +269,7 @@ class PhoneView(RequestLoginCodeView):
         except SmsFailed:
             form.add_error("phone", _("短信没有发出去。请过一分钟再试,或到就近的工会站点。"))
             return self.form_invalid(form)
-        return HttpResponseRedirect(self.get_success_url())
+        return HttpResponseRedirect(self.passthrough_next_url(reverse("sign-in-code")))  # type: ignore[no-untyped-call]
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         return super().get_context_data(**kwargs) | {"entrances": entrances(), "code_minutes": CODE_MINUTES}
@@ -290,7 +296,7 @@ class CodeView(ConfirmLoginCodeView):
             messages.error(self.request, str(AccountAdapter.error_messages["rate_limited"]))
         except SmsFailed:
             messages.error(self.request, _("短信没有发出去。请过一分钟再试,或到就近的工会站点。"))
-        return HttpResponseRedirect(self.passthrough_next_url(reverse("sign-in-code")))
+        return HttpResponseRedirect(self.passthrough_next_url(reverse("sign-in-code")))  # type: ignore[no-untyped-call]
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         context = super().get_context_data(**kwargs)
@@ -365,16 +371,20 @@ class StaffFactorView(FormView):  # type: ignore[type-arg]
     def stage(self) -> LoginStage:
         return self.request._login_stage  # type: ignore[attr-defined, no-any-return]
 
+    @property
+    def person(self) -> Any:
+        return self.stage.login.user
+
     def get_form_kwargs(self) -> dict[str, Any]:
-        return super().get_form_kwargs() | {"user": self.stage.login.user}
+        return super().get_form_kwargs() | {"user": self.person}
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         context = super().get_context_data(**kwargs)
-        url = FactorAdapter().build_totp_url(self.stage.login.user, context["form"].secret)
+        url = FactorAdapter().build_totp_url(self.person, context["form"].secret)
         return context | {"totp_url": url, "secret": context["form"].secret}
 
     def form_valid(self, form: Any) -> HttpResponse:
-        person = self.stage.login.user
+        person = self.person
         with transaction.atomic():
             totp = TOTP.activate(person, form.secret)
             Authenticator.objects.filter(user=person, type=Authenticator.Type.RECOVERY_CODES).delete()
@@ -383,14 +393,14 @@ class StaffFactorView(FormView):  # type: ignore[type-arg]
         # The password was given a moment ago and the code just now: that is as fresh as asking again.
         post_authentication(self.request, totp.instance, reauthenticated=True)
         self.stage.login.redirect_url = reverse("mfa_view_recovery_codes")
-        return self.stage.exit()  # type: ignore[no-any-return]
+        return self.stage.exit()  # type: ignore[no-untyped-call, no-any-return]
 
 
 class PasswordView(PasswordChangeView):
     """Only those who have a password may change it; residents have none."""
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        if not request.user.has_usable_password():
+        if not isinstance(request.user, Person) or not request.user.has_usable_password():
             raise Http404
         return super().dispatch(request, *args, **kwargs)
 
