@@ -9,9 +9,9 @@ class CanteenConfig(AppConfig):
     label = "canteen"
 
     def ready(self) -> None:
-        from doorstep.kernel.common.access import register_role
-        from doorstep.kernel.common.rooms import DeskPage, Room, register
-        from doorstep.services.canteen import figures, story
+        from doorstep.kernel.common.access import register_pairing_page, register_role
+        from doorstep.kernel.common.rooms import DemoEntry, DeskPage, Room, register
+        from doorstep.services.canteen import figures, periodic, story
 
         register_role(
             "union_officer",
@@ -45,6 +45,7 @@ class CanteenConfig(AppConfig):
         )
         register_role("auditor", _("审计"), {"canteen.audit", "audit.read"})
 
+        register_pairing_page("till", "canteen:till-pair")
         register(
             Room(
                 code="canteen",
@@ -67,6 +68,10 @@ class CanteenConfig(AppConfig):
                 figures=figures.figures,
                 figure_rows=figures.figure_rows,
                 story=story.tell,
+                periodic=periodic.run,
+                demo=(
+                    DemoEntry("till", _("收银台"), _("把这台浏览器变成夜归人食堂的收银台"), "scan", story.demo_till),
+                ),
                 order=10,
             )
         )

@@ -1,6 +1,6 @@
-"""The canteen's pages."""
+"""The canteen's pages, by who stands before them."""
 
-from django.urls import URLPattern
+from doorstep.services.canteen.pages import till_urls
 
 app_name = "canteen"
-urlpatterns: list[URLPattern] = []
+urlpatterns = [*till_urls.urlpatterns]
