@@ -24,7 +24,7 @@ from doorstep.services.canteen.models import MenuItem, Venue, VoucherKind
 from doorstep.services.canteen.queries import programmes as programme_queries
 from doorstep.services.canteen.queries import venues as venue_queries
 from doorstep.services.canteen.queries import wallet
-from doorstep.services.canteen.queries.redemption import printed_scope
+from doorstep.services.canteen.rules.printed import venue_group
 from doorstep.services.canteen.tests.world import DAY, CanteenWorld, key
 
 pytestmark = pytest.mark.django_db
@@ -178,7 +178,7 @@ def test_a_printed_voucher_is_bound_to_its_day_and_its_venues(world: CanteenWorl
     assert printed.person_name == "凌涛"
     shown = codes.read(printed.code, world.at_clock(23, 59, 59))
     assert (shown.kind, shown.subject) == (PassKind.ENTITLEMENT_PRINTED, voucher.pk)
-    assert shown.scope == printed_scope([world.venue.place_id])
+    assert shown.scope == venue_group([world.venue.place_id])
     typed = short_codes.read_short_code(printed.short_code, world.at_clock(20))
     assert (typed.number, typed.kind) == (voucher.number, PassKind.ENTITLEMENT_PRINTED)
     with pytest.raises(Exception, match="pass_expired"):

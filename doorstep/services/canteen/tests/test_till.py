@@ -525,7 +525,7 @@ def test_a_public_key_of_the_wrong_size_pairs_nothing(world, key):
     assert Device.objects.get(pk=device_id).paired_at is None
 
 
-# The pages without scripts ---------------------------------------------------------------------------------------------------------
+# The pages without scripts ------------------------------------------------------------
 
 
 @pytest.fixture
