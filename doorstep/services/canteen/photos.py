@@ -14,6 +14,7 @@ MAX_PHOTO_BYTES = 8 * 1024 * 1024
 MAX_PHOTO_PIXELS = 50_000_000  # the largest phone cameras; a bomb claims billions
 WORKING_PIXELS = 2000  # a QR code of 162 characters is 45 modules wide: this is plenty, and quick
 FORMATS = ("JPEG", "PNG", "WEBP")
+QR_CODES = zxingcpp.BarcodeFormats([zxingcpp.BarcodeFormat.QRCode])
 
 
 class PhotoTooBig(Problem):
