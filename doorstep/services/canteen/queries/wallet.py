@@ -18,7 +18,7 @@ from doorstep.kernel.passes.short_codes import short_code
 from doorstep.kernel.people.models import Standing
 from doorstep.kernel.places.models import Place
 from doorstep.services.canteen.models import VoucherKind
-from doorstep.services.canteen.queries.redemption import printed_scope
+from doorstep.services.canteen.rules.printed import venue_group
 
 MAX_ROWS = 100
 TEMPLATE = "canteen/diner/ticket.html"
@@ -196,7 +196,7 @@ def printed_voucher(entitlement_id: UUID, day: date, at: datetime) -> PrintedVou
         entitlement,
         entitlement.person.name,
         day,
-        issue(PassKind.ENTITLEMENT_PRINTED, entitlement.pk, begins, FULL_DAY_SECONDS, printed_scope(version.place_ids)),
+        issue(PassKind.ENTITLEMENT_PRINTED, entitlement.pk, begins, FULL_DAY_SECONDS, venue_group(version.place_ids)),
         short_code(entitlement.number, at_local(day, 12), PassKind.ENTITLEMENT_PRINTED),
         version,
         list(Place.objects.filter(pk__in=version.place_ids).order_by("name")[:MAX_ROWS]),

@@ -24,7 +24,7 @@ from doorstep.services.canteen.models import MenuItem, Venue, VoucherKind
 from doorstep.services.canteen.queries import programmes as programme_queries
 from doorstep.services.canteen.queries import venues as venue_queries
 from doorstep.services.canteen.queries import wallet
-from doorstep.services.canteen.queries.redemption import printed_scope
+from doorstep.services.canteen.rules.printed import venue_group
 from doorstep.services.canteen.tests.world import DAY, CanteenWorld, key
 
 pytestmark = pytest.mark.django_db
@@ -43,9 +43,9 @@ def get(world: CanteenWorld, client: Client, name: str, *arguments, status: int 
     return answer.content.decode()
 
 
-def post(world: CanteenWorld, client: Client, name: str, *arguments, **data):
+def post(world: CanteenWorld, client: Client, page: str, /, *arguments, **data):
     with travel(world.at):
-        return client.post(reverse(f"canteen:{name}", args=arguments), {"key": key(), **data})
+        return client.post(reverse(f"canteen:{page}", args=arguments), {"key": key(), **data})
 
 
 def statements(call) -> int:
@@ -178,7 +178,7 @@ def test_a_printed_voucher_is_bound_to_its_day_and_its_venues(world: CanteenWorl
     assert printed.person_name == "凌涛"
     shown = codes.read(printed.code, world.at_clock(23, 59, 59))
     assert (shown.kind, shown.subject) == (PassKind.ENTITLEMENT_PRINTED, voucher.pk)
-    assert shown.scope == printed_scope([world.venue.place_id])
+    assert shown.scope == venue_group([world.venue.place_id])
     typed = short_codes.read_short_code(printed.short_code, world.at_clock(20))
     assert (typed.number, typed.kind) == (voucher.number, PassKind.ENTITLEMENT_PRINTED)
     with pytest.raises(Exception, match="pass_expired"):
@@ -373,7 +373,7 @@ def test_a_restaurant_goes_from_the_call_to_open_on_the_pages(world: CanteenWorl
     for kind, holder in papers:
         paper = {"kind": kind, "number": f"证-{kind}", "holder": holder, "expires_on": "2026-05-07"}
         assert post(world, manager, "counter-paper", venue.pk, **paper).status_code == 302
-    step = lambda client, name, **data: post(world, client, "venue-step", venue.pk, name, **data)  # noqa: E731
+    step = lambda client, name, /, **data: post(world, client, "venue-step", venue.pk, name, **data)  # noqa: E731
     assert step(officer, "visit", visited_on="2025-05-07", notes="干净").status_code == 302
     points = {"kitchen": 20, "dishes": 20, "price": 20, "hours": 20}
     for scorer in world.scorers:
