@@ -83,7 +83,8 @@ def menu() -> Figure:
     )
     items = MenuItem.objects.count()
     computed = ";".join(f"{dishes} + {soups}" for dishes, soups, _count in sets) or "—"
-    values = {"dishes": str(sets[0][0]), "soups": str(sets[0][1])} if sets else {}
+    dishes, soups = sets[0][:2] if sets else ("—", "—")
+    values = {"dishes": str(dishes), "soups": str(soups)}
     return Figure(3, "menu", _("一份工作餐:菜 + 汤"), "8 + 1", computed, items, computed == "8 + 1", values)
 
 

@@ -29,6 +29,7 @@ from doorstep.services.canteen.models import Venue, VoucherKind
 from doorstep.services.canteen.pages.parts import answer, mine, named, uuid_or_none
 from doorstep.services.canteen.queries import programmes as programme_queries
 from doorstep.services.canteen.queries import venues as venue_queries
+from doorstep.services.canteen.spreadsheets import MAX_BYTES
 
 FORM = ("GET", "HEAD", "POST")
 VALID_DAYS = 30
@@ -276,7 +277,7 @@ def _give(actor: Actor, at: datetime, way: str, kind: VoucherKind, form: Any) ->
         return lambda: issuing.open_claim(**common, **offer)
     if way == "list":
         # Read one byte more than allowed: what is longer is refused without being held in memory.
-        content = given["file"].read(issuing.MAX_LIST_BYTES + 1)
+        content = given["file"].read(MAX_BYTES + 1)
         return lambda: issuing.issue_list(**common, content=content, register_unknown=given["register_unknown"])
     return lambda: issuing.issue_single(**common, phone=given["phone"], count=given["count"])
 
