@@ -8,21 +8,25 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from itertools import cycle
+from urllib.parse import urlencode
 from uuid import UUID
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from django.urls import reverse
 
 from doorstep.kernel.common import clock
 from doorstep.kernel.common.access import DevicePrincipal, device_from_token
 from doorstep.kernel.common.actor import Actor, person_actor, system_actor
 from doorstep.kernel.common.clock import at_local
+from doorstep.kernel.common.ids import uuid7
 from doorstep.kernel.common.rooms import Step
 from doorstep.kernel.entitlements.models import Entitlement
 from doorstep.kernel.organisations.actions import appoint, found_organisation, pair_device
 from doorstep.kernel.passes.codes import PassKind, issue
 from doorstep.kernel.people.actions import attest_standing, register_person
+from doorstep.kernel.people.models import Person
 from doorstep.services.canteen.actions import issuing, programmes, redeeming, settling, syncing, venues
-from doorstep.services.canteen.models import Meal, VoucherKind
+from doorstep.services.canteen.models import Meal, Venue, VoucherKind
 from doorstep.services.canteen.refusals import RedemptionRefused
 
 MOST_EACH = 10
@@ -526,3 +530,13 @@ def _today(told: Told) -> None:
                 soups=[SOUPS[index]],
             )
     told.tick("今天的券", 5)
+
+
+def demo_till(at: datetime) -> str:
+    """The address at which a visitor's browser becomes the till of the canteen that never closes."""
+    venue = Venue.objects.select_related("place").get(place__name=NIGHT_VENUE.name)
+    officer = Person.objects.get(username="demo-officer")
+    actor = person_actor(officer.pk, officer.name)
+    device_id = venues.add_till(actor=actor, at=at, key=f"demo-till:{uuid7()}", venue_id=venue.pk, name="演示收银台")
+    code = venues.show_pairing_code(actor=actor, at=at, device_id=device_id)
+    return f"{reverse('canteen:till-pair')}?{urlencode({'code': code})}"
