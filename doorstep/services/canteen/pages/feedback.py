@@ -76,7 +76,7 @@ def _star_words() -> list[tuple[str, str]]:
 
 @access.signed_in
 @require_http_methods(["GET", "POST"])
-def report(request: HttpRequest) -> HttpResponse:
+def report(request: HttpRequest, venue_id: UUID | None = None) -> HttpResponse:
     """A complaint or a food-safety report, about a restaurant and perhaps one meal."""
     actor = access.actor_of(request)
     form = ReportForm(request.POST or None)
@@ -94,7 +94,7 @@ def report(request: HttpRequest) -> HttpResponse:
         "error": error or _first(form),
         "key": request.POST.get("key") or new_key(),
         "venues": [(str(venue_id), name) for venue_id, name in queries.open_venues()],
-        "venue_id": request.POST.get("venue_id") or request.GET.get("venue", ""),
+        "venue_id": request.POST.get("venue_id") or str(venue_id or request.GET.get("venue", "")),
         "meals": meals,
         "use_id": request.POST.get("use_id") or request.GET.get("meal", ""),
         "about": request.POST.get("about") or request.GET.get("about", ""),

@@ -13,7 +13,6 @@ from doorstep.services.canteen.actions import watching
 from doorstep.services.canteen.forms.watch import CloseForm, ReasonForm, RunForm
 from doorstep.services.canteen.pages.desk import desk, done, form_problem, new_key, uuid_of
 from doorstep.services.canteen.queries import watch as queries
-from doorstep.services.canteen.refusals import REFUSALS
 from doorstep.services.canteen.rules import watch as rules
 
 
@@ -94,8 +93,7 @@ def _what(code: str) -> str:
     """How a use came, or why it was refused, in words."""
     if code in ("online", "offline"):
         return _("在线核销") if code == "online" else _("离线核销")
-    known = REFUSALS.get(code)
-    return str(known[1]).split("。", maxsplit=1)[0] if known and "{" not in str(known[1]) else code
+    return queries.refusal_words(code)
 
 
 @access.needs("canteen.watch")
