@@ -316,9 +316,13 @@ def alerts(
     return [_row(alert) for alert in found]
 
 
-def alert(alert_id: UUID) -> AlertRow:
-    """Raises: NotFound."""
-    found = Alert.objects.select_related("venue__place", "closed_by").filter(pk=alert_id).first()
+def alert(alert_id: UUID, organisation_ids: Sequence[UUID]) -> AlertRow:
+    """One alert about a venue of these organisations. Raises: NotFound."""
+    found = (
+        Alert.objects.select_related("venue__place", "closed_by")
+        .filter(pk=alert_id, venue__organisation__path__overlap=list(organisation_ids))
+        .first()
+    )
     if found is None:
         raise NotFound
     return _row(found)
