@@ -156,7 +156,6 @@ def _words(language: str) -> dict[str, Any]:
         "offline": _("离线,已存 {n} 笔"),
         "exposure": _("上限 {cap} 元,已用 {used} 元"),
         "waiting": _("{n} 笔等待确认"),
-        "back": _("网络通了,正在确认…"),
         "asking": _("没收到回答,正在再问一次…"),
         "unanswered": _("没收到回答"),
         "unanswered_next": _("网络恢复后会自动再问,不会重复扣券。先请顾客稍等。"),

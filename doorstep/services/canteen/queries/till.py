@@ -19,8 +19,8 @@ from doorstep.kernel.places.hours import open_periods
 from doorstep.kernel.places.queries import calendar_overrides
 from doorstep.services.canteen.actions.syncing import exposure_today
 from doorstep.services.canteen.models import Venue, VoucherKind
-from doorstep.services.canteen.queries.redemption import printed_scope
 from doorstep.services.canteen.refusals import REFUSALS
+from doorstep.services.canteen.rules.printed import venue_group
 from doorstep.services.canteen.rules.redemption import OFFLINE_HOURS, PAPERS_NEEDED
 
 MAX_KINDS = 20
@@ -112,7 +112,7 @@ def _kinds(place_id: UUID, at: datetime, day: date) -> list[tuple[KindTerms, int
             list_price_fen=version.list_price_fen,
             union_fen=version.payer_share_fen,
             worker_fen=version.person_share_fen,
-            printed_scope=str(printed_scope(version.place_ids)),
+            printed_scope=str(venue_group(version.place_ids)),
             windows=[
                 {part: str(window[part]) for part in ("code", "title", "start", "end")} for window in version.windows
             ],
