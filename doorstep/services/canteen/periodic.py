@@ -1,11 +1,12 @@
 """What the canteen does by itself, called by the worker about once a minute: every step is safe to run twice."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
+from doorstep.kernel.common import clock
 from doorstep.kernel.common.actor import system_actor
 from doorstep.kernel.entitlements.actions import close_offer
 from doorstep.kernel.entitlements.models import Grant
-from doorstep.services.canteen.actions import venues
+from doorstep.services.canteen.actions import venues, watching
 
 WORKER = system_actor("canteen.periodic")
 MAX_OFFERS = 100
@@ -22,6 +23,9 @@ def close_ended_offers(at: datetime) -> int:
 
 
 def run(at: datetime) -> None:
-    """Offers that ended, papers that will."""
+    """Offers that ended, papers that will, and what the watch rules see today (and yesterday, for late synchronisation)."""
     close_ended_offers(at)
     venues.warn_papers(actor=WORKER, at=at)
+    today = clock.local_day(at)
+    for day in (today - timedelta(days=1), today):
+        watching.run_watch(actor=WORKER, at=at, day=day)

@@ -102,7 +102,7 @@ def _keep(seen: list[counted.Seen], at: datetime) -> tuple[list[Alert], int]:
 def _alert(item: counted.Seen, fingerprint: str, at: datetime) -> Alert:
     finding = item.finding
     with translation.override("zh-hans"):
-        explanation = watch.explain(finding.rule, finding.figures)
+        explanation = counted.in_words(finding.rule, finding.figures)
     return Alert(
         id=uuid7(),
         venue_id=item.venue_id,

@@ -221,7 +221,8 @@ def test_eight_refusals_in_five_minutes_are_found_with_the_commonest_reason(serv
     run()
     [alert] = found("refused")
     assert "「前台」在 5 分钟内有 8 次扫码被拒绝" in alert.explanation
-    assert "already_used" in alert.explanation
+    assert "最多的原因是「这张券已经用过了」" in alert.explanation
+    assert alert.evidence["figures"]["reason"] == "already_used"
 
 
 def test_eight_refusals_over_more_than_five_minutes_are_not(served: Served) -> None:
