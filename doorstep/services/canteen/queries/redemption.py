@@ -5,17 +5,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import UUID
 
 from doorstep.kernel.common.access import DevicePrincipal
 from doorstep.kernel.common.clock import local
 from doorstep.kernel.common.hot import fetch
+from doorstep.services.canteen.rules.asking import Request
 from doorstep.services.canteen.rules.printed import venue_group
 from doorstep.services.canteen.rules.redemption import Situation, Window, current_window
-
-if TYPE_CHECKING:
-    from doorstep.services.canteen.actions.redeeming import Request
 
 DINERS_ACCOUNT = "outside/diners"
 PRINTED_KIND = 2
@@ -99,7 +97,7 @@ class Loaded:
         return replace(self.situation, calendar=calendar)
 
 
-def load(device: DevicePrincipal, requests: "Sequence[Request]") -> list[Loaded]:
+def load(device: DevicePrincipal, requests: Sequence[Request]) -> list[Loaded]:
     """Load what decides these requests at this device's place, in their order. One statement."""
     rows = fetch(
         _LOAD,
@@ -126,7 +124,7 @@ def _windows(text: str) -> tuple[Window, ...]:
     return tuple(Window.from_terms(window) for window in json.loads(text))
 
 
-def _loaded(row: tuple[Any, ...], request: "Request", device: DevicePrincipal) -> Loaded:
+def _loaded(row: tuple[Any, ...], request: Request, device: DevicePrincipal) -> Loaded:
     (
         _ord, kept_digest, kept_receipt,
         venue_id, venue_state, venue_name, hours, payee_id, takings_id, diners_id, papers, price, calendar,
