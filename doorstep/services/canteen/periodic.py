@@ -24,9 +24,11 @@ def close_ended_offers(at: datetime) -> int:
 
 
 def watch(at: datetime) -> None:
-    """Once an hour over today, and once over each day that is over and whose tills have had their time to synchronise."""
+    """Every ten minutes over today; once over each day that is over and whose tills have had their time to synchronise."""
     over = last_settled_day(at)
-    watching.run_watch_once(actor=WORKER, at=at, key=f"watch/{local(at):%Y-%m-%d/%H}", day=local_day(at))
+    wall = local(at)
+    part = f"{wall:%Y-%m-%d/%H}:{wall.minute // 10}0"
+    watching.run_watch_once(actor=WORKER, at=at, key=f"watch/{part}", day=local_day(at))
     watching.run_watch_once(actor=WORKER, at=at, key=f"watch/{over}/over", day=over)
 
 

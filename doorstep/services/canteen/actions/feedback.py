@@ -85,12 +85,11 @@ def rate_meal(
 
 
 def _own_use(actor: Actor, use_id: UUID) -> Use:
-    use = Use.objects.filter(
-        pk=use_id,
-        person_id=actor.id if actor.kind == "person" else None,
-        reversed_at=None,
-        place__canteen_venue__isnull=False,
-    ).first()
+    """Raises: NotAllowed (nobody eats for a device), NotFound."""
+    if actor.kind != "person" or actor.id is None:
+        raise NotAllowed
+    own = Use.objects.filter(pk=use_id, person_id=actor.id, reversed_at=None, place__canteen_venue__isnull=False)
+    use = own.first()
     if use is None:
         raise NotFound(text=_("没有找到您的这一餐。"), remedy=_("请从卡包的用餐记录里打开。"))
     return use

@@ -139,7 +139,9 @@ def _tell(alerts: Iterable[Alert], at: datetime) -> None:
         venue.pk: venue for venue in Venue.objects.filter(pk__in=[a.venue_id for a in urgent]).select_related("place")
     }
     for alert in urgent:
-        venue = venues[alert.venue_id]
+        venue = venues.get(alert.venue_id) if alert.venue_id else None
+        if venue is None:
+            continue
         notify(
             person_ids=people_with("canteen.watch", venue.organisation_id, at),
             template="canteen.alert",
@@ -233,7 +235,9 @@ def place_hold(
         raise AlreadyHeld from None
     data = {"venue_id": venue_id, "reason": reason.strip(), "alert_id": alert_id}
     _record(actor, "place_hold", "hold", hold.pk, venue.organisation_id, at, data)
-    _tell_venue(venue, gettext("付款暂时冻结"), gettext("原因:{reason}。供餐和核销照常。").format(reason=reason.strip()), at)
+    _tell_venue(
+        venue, gettext("付款暂时冻结"), gettext("原因:{reason}。供餐和核销照常。").format(reason=reason.strip()), at
+    )
     return HoldReceipt(hold.pk, venue.pk)
 
 

@@ -48,7 +48,10 @@ LEFT JOIN LATERAL (
     (SELECT d.kind FROM places_calendarday d WHERE d.day = i.day) AS calendar
   FROM canteen_venue ven JOIN places_place pl ON pl.id = ven.place_id WHERE ven.place_id = %(place)s
 ) n ON true
-LEFT JOIN entitlements_use k ON k.key_scope = %(scope)s AND k.key = i.key
+LEFT JOIN LATERAL (
+  SELECT u.request_digest, u.receipt FROM entitlements_use u WHERE u.key_scope = %(scope)s AND u.key = i.key
+  LIMIT 1 -- keeps the planner from reading every use of the till while it knows the table only when it was small
+) k ON true
 LEFT JOIN entitlements_entitlement e
   ON e.id = coalesce(i.id, (SELECT x.id FROM entitlements_entitlement x WHERE x.number = i.number))
 LEFT JOIN people_person p ON p.id = e.person_id

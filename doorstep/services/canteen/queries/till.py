@@ -230,7 +230,7 @@ def counter_today(place_id: UUID, at: datetime, void_within: timedelta, limit: i
     )
     refusals = Refusal.objects.filter(place_id=place_id, at__gte=at - timedelta(days=1)).order_by("-at", "-id")
     today = [row for row in refusals[:MAX_REFUSALS] if local_day(row.at) == day]
-    return Counter(day, *totals, rows=_rows(uses, at, void_within), refusals=_refused(today))
+    return Counter(day, *totals, _rows(uses, at, void_within), _refused(today))
 
 
 def _rows(uses: Iterable[Use], at: datetime, void_within: timedelta) -> list[CounterRow]:

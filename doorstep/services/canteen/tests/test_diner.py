@@ -43,9 +43,9 @@ def get(world: CanteenWorld, client: Client, name: str, *arguments, status: int 
     return answer.content.decode()
 
 
-def post(world: CanteenWorld, client: Client, name: str, *arguments, **data):
+def post(world: CanteenWorld, client: Client, page: str, /, *arguments, **data):
     with travel(world.at):
-        return client.post(reverse(f"canteen:{name}", args=arguments), {"key": key(), **data})
+        return client.post(reverse(f"canteen:{page}", args=arguments), {"key": key(), **data})
 
 
 def statements(call) -> int:
@@ -373,7 +373,7 @@ def test_a_restaurant_goes_from_the_call_to_open_on_the_pages(world: CanteenWorl
     for kind, holder in papers:
         paper = {"kind": kind, "number": f"证-{kind}", "holder": holder, "expires_on": "2026-05-07"}
         assert post(world, manager, "counter-paper", venue.pk, **paper).status_code == 302
-    step = lambda client, name, **data: post(world, client, "venue-step", venue.pk, name, **data)  # noqa: E731
+    step = lambda client, name, /, **data: post(world, client, "venue-step", venue.pk, name, **data)  # noqa: E731
     assert step(officer, "visit", visited_on="2025-05-07", notes="干净").status_code == 302
     points = {"kitchen": 20, "dishes": 20, "price": 20, "hours": 20}
     for scorer in world.scorers:

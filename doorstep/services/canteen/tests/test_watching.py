@@ -329,7 +329,7 @@ def test_the_watch_takes_the_same_number_of_statements_for_one_and_for_many_till
     assert Alert.objects.count() == 4
 
 
-def test_the_worker_watches_each_hour_once_and_each_finished_day_once(served: Served) -> None:
+def test_the_worker_watches_every_ten_minutes_and_each_finished_day_once(served: Served) -> None:
     served.serve(served.venue(), [noon(0, 4 * n) for n in range(12)])
     periodic.watch(noon(30))
     assert Alert.objects.count() == 1
