@@ -216,7 +216,7 @@ def answer(request: HttpRequest, feedback_id: UUID) -> HttpResponse:
 def photo(request: HttpRequest, feedback_id: UUID) -> FileResponse:
     """The picture of one piece of feedback, for those who may read it."""
     row = queries.one(feedback_id, access.actor_of(request), now())
-    kept = StoredFile.objects.filter(pk=row.photo_id, media_type__startswith="image/").first()
+    kept = StoredFile.objects.filter(pk=row.photo_id, media_type__startswith="image/").first() if row.photo_id else None
     if kept is None:
         raise NotFound
     return FileResponse(path_of(kept.sha256).open("rb"), content_type=kept.media_type)

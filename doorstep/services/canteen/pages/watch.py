@@ -74,13 +74,14 @@ def detail(request: HttpRequest, alert_id: UUID) -> HttpResponse:
     at_desk = desk(request, "canteen.watch")
     row = queries.alert(alert_id, at_desk.organisation_ids)
     hold = queries.hold_of(row.venue_id) if row.venue_id else None
-    evidence = [{"row": item, "what": _what(item.what)} for item in queries.evidence(row)]
+    found = queries.evidence(row)
+    evidence = [{"row": item, "what": _what(item.what)} for item in found]
     context = {
         "alert": row,
         "word": _states()[row.state],
         "severity": _severities()[row.severity],
         "evidence": evidence,
-        "distances": any(item["row"].distance_m is not None for item in evidence),
+        "distances": any(item.distance_m is not None for item in found),
         "hold": hold,
         "own_hold": hold is not None and hold.placed_by_id == at_desk.actor.id,
         "keys": {name: new_key() for name in ("close", "hold", "release")},

@@ -75,7 +75,7 @@ def bursts(day: date, limits: Thresholds) -> list[Seen]:
 
 
 def _seen(
-    judged: list[tuple[Finding | None, UUID, UUID | None, UUID | None, datetime, list[str] | None]],
+    judged: Sequence[tuple[Finding | None, UUID, UUID | None, UUID | None, datetime, list[str] | None]],
 ) -> list[Seen]:
     return [
         Seen(finding, venue_id, device_id, person_id, at, tuple(uses or ()))

@@ -15,6 +15,7 @@ from doorstep.kernel.common.ids import uuid7
 from doorstep.kernel.entitlements.models import OfflineConflict, Refusal, Use
 from doorstep.kernel.notices.models import Notice
 from doorstep.kernel.testing.cast import Cast
+from doorstep.services.canteen import periodic
 from doorstep.services.canteen.actions import watching
 from doorstep.services.canteen.models import Alert, Hold, VenueStateChange
 from doorstep.services.canteen.queries import watch as counted
@@ -326,6 +327,17 @@ def test_the_watch_takes_the_same_number_of_statements_for_one_and_for_many_till
             counts.append(len(caught))
     assert counts[0] == counts[1]
     assert Alert.objects.count() == 4
+
+
+def test_the_worker_watches_every_ten_minutes_and_each_finished_day_once(served: Served) -> None:
+    served.serve(served.venue(), [noon(0, 4 * n) for n in range(12)])
+    periodic.watch(noon(30))
+    assert Alert.objects.count() == 1
+    served.serve(served.venue(), [noon(0, 50)])
+    periodic.watch(noon(31))
+    assert Alert.objects.get().evidence["figures"]["count"] == 12
+    periodic.watch(NEXT)
+    assert Alert.objects.get().evidence["figures"]["count"] == 13
 
 
 # Closing
