@@ -1,10 +1,12 @@
 # Two commands: `make demo` and `make test`. Everything else is for people who work on Doorstep.
-PYTHON ?= python3.13
+PYTHON ?= $(shell for name in python3.13 python3 python; do \
+	$$name -c 'import sys; sys.exit(sys.version_info < (3, 13))' 2>/dev/null && echo $$name && break; done)
 BIN := .venv/bin
 
 .PHONY: demo serve test check check-long bench lock clean
 
 .venv/run: requirements.txt pyproject.toml
+	@test -n "$(PYTHON)" || { echo "Doorstep needs Python 3.13 or newer, as python3.13 or python3."; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
