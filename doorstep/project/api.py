@@ -8,10 +8,13 @@ from django.utils.translation import gettext_lazy as _
 from ninja import NinjaAPI
 from ninja.errors import HttpError, ValidationError
 
-from doorstep.kernel.common import problems
+from doorstep.kernel.common import access, problems
 from doorstep.kernel.common.errors import Invalid, NotFound, NotSignedIn, Problem
 
-api = NinjaAPI(title="家门口 Doorstep", version="1", urls_namespace="api", docs_url="docs")
+# Anybody may read what the API offers; what it does is asked of each operation.
+api = NinjaAPI(
+    title="家门口 Doorstep", version="1", urls_namespace="api", docs_url="docs", docs_decorator=access.public
+)
 
 
 @api.exception_handler(Problem)
