@@ -17,9 +17,11 @@ BIN := .venv/bin
 	@touch $@
 
 demo: .venv/run          ## replay the page's story and serve it
+	@$(BIN)/doorstep messages --compile
 	$(BIN)/doorstep demo
 
 serve: .venv/run         ## serve what is in the database
+	@$(BIN)/doorstep messages --compile
 	$(BIN)/doorstep serve
 
 test: .venv/dev          ## the test suite

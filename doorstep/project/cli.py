@@ -129,7 +129,9 @@ def restore(path: Path, yes: bool) -> None:
 @main.command()
 def check() -> None:
     """Static checks: Django's own for deployment, migrations complete, translations complete."""
+    # What a production site would have set, so that only what the code gets wrong is reported.
     os.environ.setdefault("DOORSTEP_HTTPS", "1")
+    os.environ.setdefault("DOORSTEP_EMAIL_URL", "smtp://mail.example:587")
     _setup()
     from django.core.management import call_command
 

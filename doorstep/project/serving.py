@@ -16,7 +16,7 @@ import threading
 from contextlib import suppress
 from pathlib import Path
 from types import FrameType
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import psutil
 from django.conf import settings
@@ -26,6 +26,9 @@ from django.db import connections
 from doorstep.project import embedded
 from doorstep.project.lifeline import PARENT
 from doorstep.project.migrating import migrate
+
+if TYPE_CHECKING:
+    from granian import Granian
 
 logger = logging.getLogger("doorstep.serving")
 
@@ -175,7 +178,7 @@ def run(*, host: str, port: int, workers: int, announce_demo: bool = False) -> i
         keeper.start()
         background.start()
         _announce(host, port, announce_demo)
-        _serve(host, port, workers)
+        web_server("doorstep.project.wsgi:application", host, port, workers).serve()
     finally:
         background.stop()
         keeper.stop()
@@ -183,13 +186,14 @@ def run(*, host: str, port: int, workers: int, announce_demo: bool = False) -> i
     return 0
 
 
-def _serve(host: str, port: int, workers: int) -> None:
+def web_server(target: str, host: str, port: int, workers: int, *, factory: bool = False) -> "Granian":
+    """Granian as we run it, for any WSGI target: benchmarks serve their yardstick with the same settings."""
     from granian import Granian
     from granian.constants import Interfaces
     from granian.log import LogLevels
 
-    server = Granian(
-        "doorstep.project.wsgi:application",
+    return Granian(
+        target,
         address=host,
         port=port,
         interface=Interfaces.WSGI,
@@ -201,5 +205,5 @@ def _serve(host: str, port: int, workers: int) -> None:
         respawn_interval=0.5,
         workers_kill_timeout=STOP_SECONDS,
         log_level=LogLevels.warning,
+        factory=factory,
     )
-    server.serve()

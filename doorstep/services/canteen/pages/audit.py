@@ -53,7 +53,7 @@ def _search(request: HttpRequest) -> dict[str, Any]:
         "venues": [(str(venue_id), name) for venue_id, name in queries.venues(at_desk.organisation_ids)],
         "heads": [
             {"head": head, "root": bytes(head.root).hex(), "older": older.size if older else None}
-            for head, older in zip(heads, [*heads, None][1:], strict=True)
+            for head, older in zip(heads, [*heads[1:], None], strict=False)
         ],
         "public_key": _public_key(),
         "here": "canteen:audit",

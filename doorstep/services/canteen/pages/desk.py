@@ -9,7 +9,7 @@ from uuid import UUID
 from django import forms
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponseRedirect
-from django.shortcuts import redirect
+from django.urls import reverse
 
 from doorstep.kernel.common import access
 from doorstep.kernel.common.actor import Actor
@@ -48,7 +48,7 @@ def done(
         messages.error(request, f"{problem.message}{problem.next_step}")
     else:
         messages.success(request, said(receipt) if callable(said) else said)
-    return redirect(url_name, **kwargs)
+    return HttpResponseRedirect(reverse(url_name, kwargs=kwargs))
 
 
 def form_problem(request: HttpRequest, form: forms.Form, url_name: str, **kwargs: Any) -> HttpResponseRedirect:
@@ -58,7 +58,7 @@ def form_problem(request: HttpRequest, form: forms.Form, url_name: str, **kwargs
         label = f"{field.label}:" if field is not None and field.label else ""
         messages.error(request, f"{label}{errors[0]}")
         break
-    return redirect(url_name, **kwargs)
+    return HttpResponseRedirect(reverse(url_name, kwargs=kwargs))
 
 
 def day_of(text: str | None, otherwise: date | None = None) -> date | None:

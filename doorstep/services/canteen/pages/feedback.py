@@ -76,7 +76,7 @@ def _star_words() -> list[tuple[str, str]]:
 
 @access.signed_in
 @require_http_methods(["GET", "POST"])
-def report(request: HttpRequest) -> HttpResponse:
+def report(request: HttpRequest, venue_id: UUID | None = None) -> HttpResponse:
     """A complaint or a food-safety report, about a restaurant and perhaps one meal."""
     actor = access.actor_of(request)
     form = ReportForm(request.POST or None)
@@ -94,7 +94,7 @@ def report(request: HttpRequest) -> HttpResponse:
         "error": error or _first(form),
         "key": request.POST.get("key") or new_key(),
         "venues": [(str(venue_id), name) for venue_id, name in queries.open_venues()],
-        "venue_id": request.POST.get("venue_id") or request.GET.get("venue", ""),
+        "venue_id": request.POST.get("venue_id") or str(venue_id or request.GET.get("venue", "")),
         "meals": meals,
         "use_id": request.POST.get("use_id") or request.GET.get("meal", ""),
         "about": request.POST.get("about") or request.GET.get("about", ""),
@@ -216,7 +216,7 @@ def answer(request: HttpRequest, feedback_id: UUID) -> HttpResponse:
 def photo(request: HttpRequest, feedback_id: UUID) -> FileResponse:
     """The picture of one piece of feedback, for those who may read it."""
     row = queries.one(feedback_id, access.actor_of(request), now())
-    kept = StoredFile.objects.filter(pk=row.photo_id, media_type__startswith="image/").first()
+    kept = StoredFile.objects.filter(pk=row.photo_id, media_type__startswith="image/").first() if row.photo_id else None
     if kept is None:
         raise NotFound
     return FileResponse(path_of(kept.sha256).open("rb"), content_type=kept.media_type)

@@ -13,7 +13,6 @@ from doorstep.services.canteen.actions import watching
 from doorstep.services.canteen.forms.watch import CloseForm, ReasonForm, RunForm
 from doorstep.services.canteen.pages.desk import desk, done, form_problem, new_key, uuid_of
 from doorstep.services.canteen.queries import watch as queries
-from doorstep.services.canteen.refusals import REFUSALS
 from doorstep.services.canteen.rules import watch as rules
 
 
@@ -75,13 +74,14 @@ def detail(request: HttpRequest, alert_id: UUID) -> HttpResponse:
     at_desk = desk(request, "canteen.watch")
     row = queries.alert(alert_id, at_desk.organisation_ids)
     hold = queries.hold_of(row.venue_id) if row.venue_id else None
-    evidence = [{"row": item, "what": _what(item.what)} for item in queries.evidence(row)]
+    found = queries.evidence(row)
+    evidence = [{"row": item, "what": _what(item.what)} for item in found]
     context = {
         "alert": row,
         "word": _states()[row.state],
         "severity": _severities()[row.severity],
         "evidence": evidence,
-        "distances": any(item["row"].distance_m is not None for item in evidence),
+        "distances": any(item.distance_m is not None for item in found),
         "hold": hold,
         "own_hold": hold is not None and hold.placed_by_id == at_desk.actor.id,
         "keys": {name: new_key() for name in ("close", "hold", "release")},
@@ -94,8 +94,7 @@ def _what(code: str) -> str:
     """How a use came, or why it was refused, in words."""
     if code in ("online", "offline"):
         return _("在线核销") if code == "online" else _("离线核销")
-    known = REFUSALS.get(code)
-    return str(known[1]).split("。", maxsplit=1)[0] if known and "{" not in str(known[1]) else code
+    return queries.refusal_words(code)
 
 
 @access.needs("canteen.watch")

@@ -19,8 +19,8 @@ from doorstep.kernel.places.hours import open_periods
 from doorstep.kernel.places.queries import calendar_overrides
 from doorstep.services.canteen.actions.syncing import exposure_today
 from doorstep.services.canteen.models import Venue, VoucherKind
-from doorstep.services.canteen.queries.redemption import printed_scope
 from doorstep.services.canteen.refusals import REFUSALS
+from doorstep.services.canteen.rules.printed import venue_group
 from doorstep.services.canteen.rules.redemption import OFFLINE_HOURS, PAPERS_NEEDED
 
 MAX_KINDS = 20
@@ -112,7 +112,7 @@ def _kinds(place_id: UUID, at: datetime, day: date) -> list[tuple[KindTerms, int
             list_price_fen=version.list_price_fen,
             union_fen=version.payer_share_fen,
             worker_fen=version.person_share_fen,
-            printed_scope=str(printed_scope(version.place_ids)),
+            printed_scope=str(venue_group(version.place_ids)),
             windows=[
                 {part: str(window[part]) for part in ("code", "title", "start", "end")} for window in version.windows
             ],
@@ -222,7 +222,7 @@ def counter_today(place_id: UUID, at: datetime, void_within: timedelta, limit: i
     day = local_day(at)
     with connection.cursor() as cursor:
         cursor.execute(_TOTALS, {"place": place_id, "day": day})
-        totals = cursor.fetchone()
+        meals, persons, list_fen, union_fen, worker_fen, voided, refused = cursor.fetchone()
     uses = (
         Use.objects.filter(place_id=place_id, day=day)
         .select_related("person", "device", "entitlement__terms__canteen_kind")
@@ -230,7 +230,18 @@ def counter_today(place_id: UUID, at: datetime, void_within: timedelta, limit: i
     )
     refusals = Refusal.objects.filter(place_id=place_id, at__gte=at - timedelta(days=1)).order_by("-at", "-id")
     today = [row for row in refusals[:MAX_REFUSALS] if local_day(row.at) == day]
-    return Counter(day, *totals, _rows(uses, at, void_within), _refused(today))
+    return Counter(
+        day=day,
+        meals=meals,
+        persons=persons,
+        list_price_fen=list_fen,
+        union_fen=union_fen,
+        worker_fen=worker_fen,
+        voided=voided,
+        refused=refused,
+        rows=_rows(uses, at, void_within),
+        refusals=_refused(today),
+    )
 
 
 def _rows(uses: Iterable[Use], at: datetime, void_within: timedelta) -> list[CounterRow]:

@@ -330,6 +330,23 @@ def test_a_new_programme_is_opened_funded_and_given_a_kind_on_the_pages(world: C
     assert "现行" in get(world, officer, "programme", programme_id)
 
 
+def test_the_same_form_with_other_words_is_not_taken_twice_silently(world: CanteenWorld):
+    """Back, change, send again: the form says so, keeps what was ticked, and carries a new key."""
+    officer, once = as_person(world.officer.id), key()
+    kind = {
+        "kind": "off", "list_price": "13.00", "union_share": "4.00", "standings": ["rider", "driver"],
+        "lunch_start": "10:30", "lunch_end": "15:00", "effective_on": "2025-05-07", "key": once,
+    }  # fmt: skip
+    programme_id = world.programme.programme_id
+    assert post(world, officer, "kind-new", programme_id, name="甲券", **kind).status_code == 302
+    again = post(world, officer, "kind-new", programme_id, name="乙券", **kind)
+    page = again.content.decode()
+    assert (again.status_code, VoucherKind.objects.count()) == (422, 1)
+    assert "这张表刚才已经提交过" in page
+    assert once not in page
+    assert len(re.findall(r'name="standings"[^>]* checked', page)) == 2
+
+
 def test_a_list_is_answered_row_by_row_on_the_page(world: CanteenWorld):
     from django.core.files.uploadedfile import SimpleUploadedFile
 

@@ -34,8 +34,8 @@ from doorstep.kernel.testing.cast import SYSTEM
 from doorstep.services.canteen import photos
 from doorstep.services.canteen.actions.redeeming import SCAN_SECONDS
 from doorstep.services.canteen.models import Agreement, Paper, Venue
-from doorstep.services.canteen.queries.redemption import printed_scope
 from doorstep.services.canteen.queries.till import counter_today
+from doorstep.services.canteen.rules.printed import venue_group
 from doorstep.services.canteen.rules.redemption import VOID_WITHIN
 from doorstep.services.canteen.tests.till_world import TillWorld
 
@@ -181,7 +181,7 @@ def _revoked(w: TillWorld) -> str:
 
 
 def _printed_elsewhere(w: TillWorld) -> str:
-    return issue(PassKind.ENTITLEMENT_PRINTED, w.voucher().pk, w.noon, 86_400, scope=printed_scope([uuid4()]))
+    return issue(PassKind.ENTITLEMENT_PRINTED, w.voucher().pk, w.noon, 86_400, scope=venue_group([uuid4()]))
 
 
 def _mistyped(w: TillWorld) -> str:
