@@ -1,12 +1,12 @@
 """The house's own pages: home, services, the wallet 卡包, me 我的, notices, who read my data, the desk's front."""
 
+import re
 from typing import Any
 from uuid import UUID
 
 from django import forms
 from django.contrib import messages
-from django.db import DatabaseError, connection
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect, render
 from django.template.loader import render_to_string
 from django.urls import NoReverseMatch, reverse
@@ -17,7 +17,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from doorstep.kernel.common import access
 from doorstep.kernel.common.clock import local, now
-from doorstep.kernel.common.errors import Conflict, Invalid, NotAllowed, NotFound
+from doorstep.kernel.common.errors import Conflict, Invalid, NotAllowed, NotFound, NotSignedIn
 from doorstep.kernel.common.rooms import Room, WalletItem, all_rooms
 from doorstep.kernel.notices.actions import mark_read
 from doorstep.kernel.notices.models import Notice
@@ -27,20 +27,6 @@ from doorstep.web import house_queries as queries
 from doorstep.web.signin import entrances
 
 WHAT = {"phone": _("手机号"), "identity_number": _("身份证号")}
-STANDINGS = {
-    "rider": _("外卖骑手"),
-    "courier": _("快递员"),
-    "driver": _("货车司机"),
-    "ride_driver": _("网约车司机"),
-    "livestreamer": _("主播"),
-    "mother": _("妈妈"),
-    "student": _("学生"),
-    "expert": _("评审专家"),
-    "elderly": _("65 岁以上"),
-    "hypertension": _("高血压随访"),
-    "diabetes": _("糖尿病随访"),
-    "union_member": _("工会会员"),
-}
 GREETINGS = (
     (5, _("夜深了")),
     (9, _("早上好")),
@@ -50,12 +36,19 @@ GREETINGS = (
     (23, _("晚上好")),
     (24, _("夜深了")),
 )
-HOME_ITEMS = 2
+HOME_ITEMS = 3
+
+
+def _me(request: HttpRequest) -> Person:
+    """The person behind a page that only a signed-in person reaches."""
+    if not isinstance(request.user, Person):
+        raise NotSignedIn
+    return request.user
 
 
 def _page_number(request: HttpRequest) -> int:
     text = request.GET.get("page", "1")
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= queries.MOST_PAGES:
+    if not re.fullmatch(r"[0-9]{1,2}", text) or not 1 <= int(text) <= queries.MOST_PAGES:
         raise NotFound
     return int(text)
 
@@ -67,13 +60,28 @@ def _rendered(request: HttpRequest, items: list[WalletItem]) -> list[str]:
 
 def _doors() -> list[dict[str, Any]]:
     """The rooms whose front page is there, with its address."""
-    found = []
+    return [{"room": room, "url": url, "tone": room.tone} for room in all_rooms() if (url := _address(room.url_name))]
+
+
+def _address(url_name: str) -> str:
+    """Where a page is; nothing for one that needs more than a name, or is not there."""
+    try:
+        return reverse(url_name)
+    except NoReverseMatch:
+        return ""
+
+
+def _desk_groups(user: Any) -> list[dict[str, Any]]:
+    """Each room with the desk pages this person may open and that are there."""
+    capabilities, groups = access.capabilities_of(user), []
     for room in all_rooms():
-        try:
-            found.append({"room": room, "url": reverse(room.url_name), "tone": room.extra.get("tone", "door")})
-        except NoReverseMatch:
-            continue  # the room has no front page for residents
-    return found
+        pages = []
+        for page in room.desk:
+            if page.capability in capabilities and (url := _address(page.url_name)):
+                pages.append({"title": page.title, "icon": page.icon, "url": url})
+        if pages:
+            groups.append({"code": room.code, "title": room.title, "pages": pages})
+    return groups
 
 
 def _greeting(hour: int) -> Any:
@@ -83,7 +91,7 @@ def _greeting(hour: int) -> Any:
 def _next_step(person: Person, items: list[WalletItem], doors: list[dict[str, Any]]) -> dict[str, Any] | None:
     """The one thing most worth doing now."""
     if items:
-        return {"url": items[0].url, "label": items[0].title, "icon": "ticket"}
+        return {"url": items[0].url, "label": _("打开「%(thing)s」") % {"thing": items[0].title}, "icon": "ticket"}
     if person.real_name_checked_at is None:
         return {"url": reverse("real-name"), "label": _("完成实名,领取补贴"), "icon": "shield"}
     if doors:
@@ -101,10 +109,11 @@ def home(request: HttpRequest) -> HttpResponse:
         return render(request, "web/house/welcome.html", {"doors": doors})
     at = now()
     items = queries.wallet(request.user.pk, at)
+    rooms = {room.code: room for room in all_rooms()}
     context = {
         "greeting": _greeting(local(at).hour),
         "today": at,
-        "held": _rendered(request, items[:HOME_ITEMS]),
+        "held": [{"item": item, "room": rooms.get(item.room)} for item in items[:HOME_ITEMS]],
         "held_count": len(items),
         "doors": doors,
         "unread": queries.unread_notices(request.user.pk),
@@ -127,7 +136,7 @@ def services(request: HttpRequest) -> HttpResponse:
 def wallet(request: HttpRequest) -> HttpResponse:
     """卡包: everything one holds, one pile, soonest first."""
     doors = _doors()
-    items = queries.wallet(request.user.pk, now())
+    items = queries.wallet(_me(request).pk, now())
     return render(request, "web/house/wallet.html", {"held": _rendered(request, items), "doors": doors})
 
 
@@ -138,25 +147,14 @@ def me(request: HttpRequest) -> HttpResponse:
     """我的: who I am here, what I agreed to, and the settings."""
     at = now()
     context = {
-        "person": request.user,
-        "standings": [
-            {"standing": one, "title": STANDINGS.get(one.kind, one.kind), "state": _standing_state(one, at)}
-            for one in queries.standings(request.user.pk)
-        ],
-        "consents": queries.consents(request.user.pk),
-        "offices": queries.offices(request.user.pk, at),
-        "unread": queries.unread_notices(request.user.pk),
+        "person": _me(request),
+        "standings": queries.standings(_me(request).pk, at),
+        "consents": queries.consents(_me(request).pk),
+        "offices": queries.offices(_me(request).pk, at),
+        "unread": queries.unread_notices(_me(request).pk),
         "entrances": entrances(),
     }
     return render(request, "web/house/me.html", context)
-
-
-def _standing_state(standing: Any, at: Any) -> str:
-    if standing.revoked_at is not None and standing.revoked_at <= at:
-        return "revoked"
-    if standing.valid_until is not None and standing.valid_until <= at:
-        return "expired"
-    return "valid"
 
 
 class RealNameForm(forms.Form):
@@ -181,11 +179,11 @@ class RealNameForm(forms.Form):
 @require_http_methods(["GET", "HEAD", "POST"])
 def real_name(request: HttpRequest) -> HttpResponse:
     """Give one's real name and identity number once."""
-    form = RealNameForm(request.POST or None, initial={"name": request.user.name})
+    form = RealNameForm(request.POST or None, initial={"name": _me(request).name})
     if request.method == "POST" and form.is_valid():
         try:
             people.check_real_name(
-                actor=access.actor_of(request), at=now(), person_id=request.user.pk, **form.cleaned_data
+                actor=access.actor_of(request), at=now(), person_id=_me(request).pk, **form.cleaned_data
             )
         except (Invalid, Conflict) as problem:
             _put_error(form, problem)
@@ -208,13 +206,13 @@ def consent(request: HttpRequest) -> HttpResponse:
     """Agree to one purpose, or take the agreement back."""
     purpose, wish = request.POST.get("purpose", ""), request.POST.get("wish", "")
     actor, at = access.actor_of(request), now()
-    if purpose not in {line.purpose for line in queries.consents(request.user.pk)} or wish not in ("give", "withdraw"):
+    if purpose not in {line.purpose for line in queries.consents(_me(request).pk)} or wish not in ("give", "withdraw"):
         raise NotFound
     if wish == "give":
-        people.give_consent(actor=actor, at=at, person_id=request.user.pk, purpose=purpose)
+        people.give_consent(actor=actor, at=at, person_id=_me(request).pk, purpose=purpose)
         messages.success(request, _("已记下您的同意,随时可以收回。"))
     else:
-        people.withdraw_consent(actor=actor, at=at, person_id=request.user.pk, purpose=purpose)
+        people.withdraw_consent(actor=actor, at=at, person_id=_me(request).pk, purpose=purpose)
         messages.success(request, _("已收回同意,从现在起不再这样使用。"))
     return HttpResponseRedirect(f"{reverse('me')}#consents")
 
@@ -224,7 +222,7 @@ def consent(request: HttpRequest) -> HttpResponse:
 @require_safe
 def access_log(request: HttpRequest) -> HttpResponse:
     """Who read my sensitive data, when and what for."""
-    page = queries.readings(request.user.pk, _page_number(request))
+    page = queries.readings(_me(request).pk, _page_number(request))
     rows = [{"reading": row, "what": WHAT.get(row.what, row.what)} for row in page.rows]
     return render(request, "web/house/access_log.html", {"page": page, "rows": rows, "tab": "me"})
 
@@ -234,7 +232,7 @@ def access_log(request: HttpRequest) -> HttpResponse:
 @require_safe
 def notices(request: HttpRequest) -> HttpResponse:
     """What I was told, newest first."""
-    page = queries.notices(request.user.pk, _page_number(request))
+    page = queries.notices(_me(request).pk, _page_number(request))
     return render(request, "web/house/notices.html", {"page": page, "tab": "me"})
 
 
@@ -242,7 +240,7 @@ def notices(request: HttpRequest) -> HttpResponse:
 @require_POST
 def notice_open(request: HttpRequest, notice_id: UUID) -> HttpResponse:
     """Mark one message read and go where it leads."""
-    notice = Notice.objects.filter(pk=notice_id, person_id=request.user.pk).first()
+    notice = Notice.objects.filter(pk=notice_id, person_id=_me(request).pk).first()
     if notice is None:
         raise NotFound
     mark_read(actor=access.actor_of(request), at=now(), notice_id=notice_id)
@@ -259,7 +257,8 @@ def desk(request: HttpRequest) -> HttpResponse:
     """The desk's front page: what this person may work on."""
     if not access.capabilities_of(request.user):
         raise NotAllowed
-    return render(request, "web/house/desk.html", {"offices": queries.offices(request.user.pk, now())})
+    context = {"offices": queries.offices(_me(request).pk, now()), "groups": _desk_groups(request.user)}
+    return render(request, "web/house/desk.html", context)
 
 
 class RevealForm(forms.Form):
@@ -300,19 +299,3 @@ def reveal(request: HttpRequest, person_id: UUID) -> HttpResponse:
         else:
             context["status"] = 422
     return render(request, "web/house/reveal.html", context, status=context["status"])
-
-
-# Machines ------------------------------------------------------------------------------------------------------------
-
-
-@access.public
-@never_cache
-@require_safe
-def healthz(request: HttpRequest) -> HttpResponse:
-    """For the load balancer: 200 while the database answers, 503 when it does not."""
-    try:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT 1")
-    except DatabaseError:
-        return JsonResponse({"ok": False, "database": "unreachable"}, status=503)
-    return JsonResponse({"ok": True, "database": "reachable"})

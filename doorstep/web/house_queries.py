@@ -5,19 +5,35 @@ Each is bounded and costs a fixed number of statements.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
 from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
 
 from doorstep.kernel.common import access
+from doorstep.kernel.common.clock import local_day
 from doorstep.kernel.common.errors import Text
 from doorstep.kernel.common.rooms import WalletItem, all_rooms
 from doorstep.kernel.notices.models import Notice
 from doorstep.kernel.organisations.models import Appointment, Device
 from doorstep.kernel.people.models import AccessEntry, Consent, Person, Standing
 
+STANDINGS = {
+    "rider": _("外卖骑手"),
+    "courier": _("快递员"),
+    "driver": _("货车司机"),
+    "ride_driver": _("网约车司机"),
+    "livestreamer": _("主播"),
+    "mother": _("妈妈"),
+    "student": _("学生"),
+    "expert": _("评审专家"),
+    "elderly": _("65 岁以上"),
+    "hypertension": _("高血压随访"),
+    "diabetes": _("糖尿病随访"),
+    "union_member": _("工会会员"),
+}
 PAGE_ROWS = 20
 MOST_PAGES = 50
 MOST_WALLET_ITEMS = 100
@@ -60,10 +76,38 @@ def notices(person_id: UUID, number: int) -> Page[Notice]:
     return page_of(told.order_by("-created_at", "-pk")[bounds(number)], number)
 
 
-def standings(person_id: UUID) -> list[Standing]:
-    """What was ever attested of a person, newest first."""
+@dataclass(frozen=True, slots=True)
+class StandingLine:
+    """What a person is or was, by whose word and until which day; ``state``: valid, expired or revoked."""
+
+    kind: str
+    title: Text
+    by: str
+    until: date | None
+    state: str
+
+
+def standings(person_id: UUID, at: datetime) -> list[StandingLine]:
+    """One line a kind: the one in force that lasts longest, else the latest there was. What holds comes first."""
     rows = Standing.objects.filter(person_id=person_id).select_related("attested_by")
-    return list(rows.order_by("-valid_from", "-pk")[:MOST_STANDINGS])
+    lines = [_standing_line(row, at) for row in rows.order_by("-valid_from", "-pk")[:MOST_STANDINGS]]
+    lines.sort(key=lambda line: (line.state == "valid", line.until or date.max), reverse=True)
+    best: dict[str, StandingLine] = {}
+    for line in lines:
+        best.setdefault(line.kind, line)
+    return list(best.values())
+
+
+def _standing_line(row: Standing, at: datetime) -> StandingLine:
+    if row.revoked_at is not None and row.revoked_at <= at:
+        state = "revoked"
+    elif row.valid_until is not None and row.valid_until <= at:
+        state = "expired"
+    else:
+        state = "valid"
+    until = local_day(row.valid_until) if row.valid_until else None
+    by = str(row.attested_by) if row.attested_by else ""
+    return StandingLine(row.kind, STANDINGS.get(row.kind, row.kind), by, until, state)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,13 +121,13 @@ class ConsentLine:
 
 
 def consents(person_id: UUID) -> list[ConsentLine]:
-    """The purposes of all rooms (``extra["consents"]``), and what the person agreed to besides; one statement."""
+    """The purposes of all rooms (``Room.consents``), and what the person agreed to besides; one statement."""
     given = {
         consent.purpose: consent.given_at
         for consent in Consent.objects.filter(person_id=person_id, scope="", withdrawn_at=None).order_by("pk")[:100]
     }
-    kinds = [kind for room in all_rooms() for kind in room.extra.get("consents", ())]
-    lines = [ConsentLine(k["purpose"], k["title"], k["text"], given.pop(k["purpose"], None)) for k in kinds]
+    kinds = [kind for room in all_rooms() for kind in room.consents]
+    lines = [ConsentLine(k.purpose, k.title, k.text, given.pop(k.purpose, None)) for k in kinds]
     return lines + [ConsentLine(purpose, purpose, "", at) for purpose, at in given.items()]
 
 
@@ -104,7 +148,7 @@ def readings(person_id: UUID, number: int) -> Page[Reading]:
         AccessEntry.objects.filter(subject_id=person_id).order_by("-at", "-pk")[bounds(number)],
         number,
     )
-    ids = {entry.reader_id for entry in page.rows}
+    ids = {entry.reader_id for entry in page.rows if entry.reader_id is not None}
     people = {person.pk: str(person) for person in Person.objects.filter(pk__in=ids)}
     devices = {device.pk: device for device in Device.objects.filter(pk__in=ids).select_related("organisation")}
     offices = list(Appointment.objects.filter(person_id__in=ids).select_related("organisation").order_by("pk")[:500])

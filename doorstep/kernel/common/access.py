@@ -20,6 +20,7 @@ from django.contrib.auth.views import redirect_to_login
 from django.db import connection
 from django.db.models import Q
 from django.http import HttpRequest, HttpResponseBase
+from django.shortcuts import redirect
 
 from doorstep.kernel.common import problems
 from doorstep.kernel.common.actor import Actor, device_actor, person_actor
@@ -232,6 +233,14 @@ def needs(capability: str) -> Callable[[View], View]:
     return decorate
 
 
+_pairing_pages: dict[str, str] = {}
+
+
+def register_pairing_page(kind: str, url_name: str) -> None:
+    """Where a browser that is no paired device of this kind is sent, as people are sent to sign in."""
+    _pairing_pages[kind] = url_name
+
+
 def devices(kind: str) -> Callable[[View], View]:
     """A paired device of one kind; the principal is handed on as ``request.device``."""
 
@@ -240,6 +249,8 @@ def devices(kind: str) -> Callable[[View], View]:
         def checked(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
             device = device_of(request)
             if device is None:
+                if kind in _pairing_pages and not problems.wants_json(request):
+                    return redirect(_pairing_pages[kind])
                 raise NotSignedIn
             if device.kind != kind:
                 raise NotAllowed

@@ -4,8 +4,8 @@ A room registers once, in its ``apps.py``; the shells, the wallet, the live page
 worker read the register.
 """
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -42,7 +42,8 @@ class Figure:
     """One figure of the live page, computed from records.
 
     ``number`` is the figure's place in the page's table, ``key`` its name within the room. ``page`` is what the newspaper
-    said, ``computed`` what the records say, ``evidence`` how many records are behind it; ``holds``: the two agree.
+    said, ``computed`` what the records say, ``evidence`` how many records are behind it; ``holds``: the two agree. ``values``
+    are its parts by name, for the running text; ``series`` its course over time, for a chart.
     """
 
     number: int
@@ -52,6 +53,8 @@ class Figure:
     computed: str
     evidence: int
     holds: bool
+    values: Mapping[str, str] = field(default_factory=dict)
+    series: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +64,15 @@ class FigureRows:
     columns: tuple[Text, ...]
     rows: tuple[tuple[str, ...], ...]
     total: int
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentKind:
+    """A purpose a room asks people to agree to, in words they can decide by."""
+
+    purpose: str
+    title: Text
+    text: Text
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +92,7 @@ class Room:
 
     ``wallet(person_id, at)`` gives what a person holds; ``figures()`` and ``figure_rows(key)`` the live page's numbers,
     ``article`` its template; ``story(scale, step)`` replays what the page tells; ``periodic(at)`` is called every minute by
-    the worker; ``demo`` are ways into the demo.
+    the worker; ``demo`` are ways into the demo; ``consents`` the purposes it asks people to agree to; ``tone`` its colour.
     """
 
     code: str
@@ -96,6 +108,8 @@ class Room:
     story: "Callable[[str, Step], None] | None" = None
     periodic: Callable[[datetime], None] | None = None
     demo: tuple[DemoEntry, ...] = ()
+    consents: tuple[ConsentKind, ...] = ()
+    tone: str = "door"
     order: int = 100
 
 

@@ -41,12 +41,23 @@ def price() -> Figure:
         [VoucherKind.Kind.OFF],
     )
     meals = sum(row[3] for row in sets)
-    prices = ",".join(sorted({format_fen(row[0]) for row in sets}))
-    shares = ",".join(sorted({format_fen(row[1]) for row in sets}))
+    prices = ",".join(sorted({format_fen(row[0]) for row in sets})) or "—"
+    shares = ",".join(sorted({format_fen(row[1]) for row in sets})) or "—"
     most = format_fen(max((row[2] for row in sets), default=0))
-    computed = f"{prices} − {shares} ≤ {most}" if sets else "—"
-    return Figure(1, "price", _("套餐价、工会减免、职工最多付"), "13.00 − 4.00 ≤ 9.00", computed, meals,
-                  computed == "13.00 − 4.00 ≤ 9.00")  # fmt: skip
+    computed = f"{prices} − {shares} ≤ {most}"
+    page = "13.00 − 4.00 ≤ 9.00"
+    values = {"list": prices, "union": shares, "worker": most, "meals": f"{meals:,}"}
+    label = _("套餐价、工会减免、职工最多付")
+    return Figure(1, "price", label, page, computed, meals, computed == page, values, _meals_by_day())
+
+
+def _meals_by_day() -> tuple[tuple[str, int], ...]:
+    """Meals on the last days on which anybody ate, oldest first."""
+    rows = _rows(
+        """SELECT day, count(*) FROM entitlements_use u JOIN canteen_venue n ON n.place_id = u.place_id
+           WHERE u.reversed_at IS NULL GROUP BY day ORDER BY day DESC LIMIT 14"""
+    )
+    return tuple((f"{day.month}/{day.day}", count) for day, count in reversed(rows))
 
 
 def free_meals() -> Figure:
@@ -58,7 +69,8 @@ def free_meals() -> Figure:
     off = VoucherKind.objects.filter(kind=VoucherKind.Kind.OFF).count()
     good = meals > 0 and most == 0 and off > 0
     computed = str(_("免费券与 4.00 元减免券并行")) if good else f"{meals} / {format_fen(most)}"
-    return Figure(2, "free", _("免费餐券"), str(_("免费券与 4.00 元减免券并行")), computed, meals, good)
+    values = {"meals": f"{meals:,}"}
+    return Figure(2, "free", _("免费餐券"), str(_("免费券与 4.00 元减免券并行")), computed, meals, good, values)
 
 
 def menu() -> Figure:
@@ -71,7 +83,9 @@ def menu() -> Figure:
     )
     items = MenuItem.objects.count()
     computed = ";".join(f"{dishes} + {soups}" for dishes, soups, _count in sets) or "—"
-    return Figure(3, "menu", _("一份工作餐:菜 + 汤"), "8 + 1", computed, items, computed == "8 + 1")
+    dishes, soups = sets[0][:2] if sets else ("—", "—")
+    values = {"dishes": str(dishes), "soups": str(soups)}
+    return Figure(3, "menu", _("一份工作餐:菜 + 汤"), "8 + 1", computed, items, computed == "8 + 1", values)
 
 
 # A day without holiday rules, to read the everyday hours from.
@@ -120,7 +134,10 @@ def hours() -> Figure:
     rows = _hours()
     pairs = sorted({(lunch, dinner) for _name, _text, lunch, dinner in rows})
     computed = ";".join(f"{lunch} / {dinner}" for lunch, dinner in pairs) or "—"
-    return Figure(4, "hours", _("午餐、晚餐延长到"), "15:00 / 21:00", computed, len(rows), computed == "15:00 / 21:00")
+    lunch, dinner = pairs[0] if pairs else ("", "")
+    values = {"lunch": lunch or "—", "dinner": dinner or "—"}
+    page = "15:00 / 21:00"
+    return Figure(4, "hours", _("午餐、晚餐延长到"), page, computed, len(rows), computed == page, values)
 
 
 def venues() -> Figure:
@@ -135,7 +152,9 @@ def venues() -> Figure:
         else "—"
     )
     good = first is not None and (first.year, first.month) == (2025, 5) and len(same_year) >= 2
-    return Figure(5, "venues", _("首家开业,年内还有多家"), str(_("2025-05 首家,年内多家")), computed, len(opened), good)
+    label, page = _("首家开业,年内还有多家"), str(_("2025-05 首家,年内多家"))
+    values = {"first": f"{first.year}-{first.month:02d}", "more": str(len(same_year))} if first else {}
+    return Figure(5, "venues", label, page, computed, len(opened), good, values)
 
 
 FIGURES: dict[str, Callable[[], Figure]] = {

@@ -8,19 +8,34 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from itertools import cycle
+from urllib.parse import urlencode
 from uuid import UUID
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from django.urls import reverse
 
 from doorstep.kernel.common import clock
 from doorstep.kernel.common.access import DevicePrincipal, device_from_token
 from doorstep.kernel.common.actor import Actor, person_actor, system_actor
 from doorstep.kernel.common.clock import at_local
+from doorstep.kernel.common.ids import uuid7
 from doorstep.kernel.common.rooms import Step
-from doorstep.kernel.entitlements.models import Entitlement
+from doorstep.kernel.entitlements.models import Entitlement, Use
 from doorstep.kernel.organisations.actions import appoint, found_organisation, pair_device
 from doorstep.kernel.passes.codes import PassKind, issue
 from doorstep.kernel.people.actions import attest_standing, register_person
-from doorstep.services.canteen.actions import issuing, programmes, redeeming, venues
-from doorstep.services.canteen.models import Meal, VoucherKind
+from doorstep.kernel.people.models import Person
+from doorstep.services.canteen.actions import (
+    feedback,
+    issuing,
+    programmes,
+    redeeming,
+    settling,
+    syncing,
+    venues,
+    watching,
+)
+from doorstep.services.canteen.models import Meal, Venue, VoucherKind
 from doorstep.services.canteen.refusals import RedemptionRefused
 
 MOST_EACH = 10
@@ -29,7 +44,28 @@ UNION = "天元区总工会"
 FIRST_DAY = date(2025, 5, 7)
 
 SURNAMES = "王李张刘陈杨黄赵吴周徐孙马朱胡郭何林罗高"
-GIVEN = ["磊", "强", "敏", "静", "伟", "芳", "军", "丽", "勇", "艳", "杰", "娟", "涛", "明", "超", "霞", "平", "刚", "桂", "辉"]
+GIVEN = [
+    "磊",
+    "强",
+    "敏",
+    "静",
+    "伟",
+    "芳",
+    "军",
+    "丽",
+    "勇",
+    "艳",
+    "杰",
+    "娟",
+    "涛",
+    "明",
+    "超",
+    "霞",
+    "平",
+    "刚",
+    "桂",
+    "辉",
+]
 DISHES = [
     ["辣椒炒肉", "红烧豆腐", "清炒空心菜", "番茄炒蛋", "酸豆角肉末", "蒸水蛋", "手撕包菜", "凉拌黄瓜"],
     ["小炒鸡", "家常茄子", "蒜蓉油麦菜", "青椒土豆丝", "梅菜扣肉", "虎皮鸡蛋", "炒藕片", "剁椒芽白"],
@@ -75,6 +111,7 @@ class Told:
     workers: list[UUID] = field(default_factory=list)
     venue_ids: dict[str, UUID] = field(default_factory=dict)
     tills: dict[str, DevicePrincipal] = field(default_factory=dict)
+    till_keys: dict[str, Ed25519PrivateKey] = field(default_factory=dict)
     kinds: dict[str, UUID] = field(default_factory=dict)
     programme: UUID = field(default_factory=lambda: UUID(int=0))
     done: int = 0
@@ -93,7 +130,7 @@ def key(*parts: object) -> str:
 def tell(scale: str, step: Step) -> None:
     """Replay the canteen's story. ``scale``: ``small`` (a few seconds) or ``full`` (the programme's 14,300 vouchers)."""
     workers, free, off = SCALES[scale]
-    told = Told(step, total=workers * (1 + free + off) + 42)
+    told = Told(step, total=workers * (1 + free + off) + 47)
     _people(told, workers)
     _programme(told)
     for venue in (*VENUES, NIGHT_VENUE):
@@ -101,6 +138,10 @@ def tell(scale: str, step: Step) -> None:
     _vouchers(told, free, off)
     _first_day(told)
     _meals(told)
+    _offline_dinner(told)
+    _opinions(told)
+    _watch(told)
+    _settle(told)
     _today(told)
 
 
@@ -254,7 +295,10 @@ def _venue(told: Told, venue: VenueTold) -> None:
     device_id = venues.add_till(
         actor=told.officer, at=opening, key=key("till", venue.name), venue_id=venue_id, name="前台收银"
     )
-    paired = pair_device(actor=told.officer, at=opening, device_id=device_id, public_key=None)
+    own_key = Ed25519PrivateKey.generate()
+    told.till_keys[venue.name] = own_key
+    public = own_key.public_key().public_bytes_raw()
+    paired = pair_device(actor=told.officer, at=opening, device_id=device_id, public_key=public)
     device = device_from_token(paired.token)
     assert device is not None
     told.tills[venue.name] = device
@@ -367,6 +411,125 @@ def _meals(told: Told) -> None:
                 told.tick("吃饭")
 
 
+def _offline_dinner(told: Told) -> None:
+    """10 September: the till has no network for an hour. Of two meals on one voucher the earlier stands, the other is booked."""
+    venue = VENUES[2]
+    till, own_key = told.tills[venue.name], told.till_keys[venue.name]
+    waiting = [vouchers[0] for vouchers in map(_all_open, told.workers) if vouchers][-3:]
+    begin = at_local(date(2025, 9, 10), 18)
+    records = []
+    for index, entitlement_id in enumerate([*waiting, *waiting[:1]]):
+        at = begin + timedelta(minutes=4 * index)
+        code, record_key = issue(PassKind.ENTITLEMENT, entitlement_id, at), key("offline", index)
+        signature = own_key.sign(syncing.signed_text(record_key, code, at.isoformat()))
+        records.append((syncing.OfflineRecord(record_key, code, at, signature), at.isoformat()))
+    syncing.sync_redemptions(device=till, at=begin + timedelta(hours=1), records=records)
+    told.tick("离线记录补传", 2)
+
+
+def _all_open(person_id: UUID) -> list[UUID]:
+    return list(
+        Entitlement.objects.filter(person_id=person_id, state=Entitlement.State.OPEN, used=0)
+        .order_by("number")
+        .values_list("pk", flat=True)[:1]
+    )
+
+
+def _opinions(told: Told) -> None:
+    """Diners rate what they ate; one complains and is answered."""
+    words = [
+        (5, "辣椒炒肉下饭。"),
+        (5, ""),
+        (4, "米饭可以再软一点。"),
+        (5, "两点半来还是热的。"),
+        (3, "人多,等了十分钟。"),
+    ]
+    uses = Use.objects.order_by("at").select_related("person")[: len(words) * 3]
+    for index, use in enumerate(uses):
+        stars, text = words[index % len(words)]
+        feedback.rate_meal(
+            actor=person_actor(use.person_id, use.person.name),
+            at=use.at + timedelta(minutes=40),
+            key=key("rate", use.pk),
+            use_id=use.pk,
+            stars=stars,
+            text=text,
+        )
+    use = uses[2]
+    at = use.at + timedelta(hours=1)
+    complaint = feedback.complain(
+        actor=person_actor(use.person_id, use.person.name),
+        at=at,
+        key=key("complaint"),
+        venue_id=told.venue_ids[VENUES[0].name],
+        text="汤上得慢,催了两次。",
+        use_id=use.pk,
+    )
+    feedback.answer_feedback(
+        actor=told.officer,
+        at=at + timedelta(hours=3),
+        key=key("answer"),
+        feedback_id=complaint.feedback_id,
+        answer="已和店里说好:高峰时汤放在取餐口自取。谢谢您告诉我们。",
+    )
+    told.tick("评价与投诉", 3)
+
+
+def _watch(told: Told) -> None:
+    """The watch rules look at every day on which somebody ate."""
+    for day in Use.objects.order_by("day").values_list("day", flat=True).distinct()[:60]:
+        watching.run_watch(actor=STORY, at=at_local(day, 23), day=day)
+    told.tick("监督", 2)
+
+
+def _settle(told: Told) -> None:
+    """The officer prepares what the first venue is owed for May, the leader approves it against the invoice, it is paid."""
+    settling.set_paying_account(
+        actor=told.leader,
+        at=at_local(date(2025, 5, 10), 9),
+        key=key("paying-account"),
+        organisation_id=told.union,
+        account_name=UNION,
+        bank_name="株洲农村商业银行",
+        bank_account="81010000000000001",
+    )
+    first_venue, later = told.venue_ids[VENUES[0].name], [told.venue_ids[venue.name] for venue in VENUES[1:]]
+    statement = settling.prepare_settlement(
+        actor=told.officer,
+        at=at_local(date(2025, 6, 2), 9),
+        key=key("statement", "may"),
+        venue_id=first_venue,
+        payer_id=told.union,
+        first_day=FIRST_DAY,
+        last_day=date(2025, 5, 31),
+    )
+    settling.approve_settlement(
+        actor=told.leader,
+        at=at_local(date(2025, 6, 3), 10),
+        key=key("approve", "may"),
+        settlement_id=statement.settlement_id,
+        invoice_number="25432000000018273645",
+        invoice_fen=statement.payer_fen,
+    )
+    settling.pay_settlement(
+        actor=told.officer,
+        at=at_local(date(2025, 6, 3), 15),
+        key=key("pay", "may"),
+        settlement_id=statement.settlement_id,
+    )
+    for venue_id in later:  # prepared, waiting for somebody to approve them in the demo
+        settling.prepare_settlement(
+            actor=told.officer,
+            at=at_local(date(2025, 10, 2), 9),
+            key=key("statement", venue_id),
+            venue_id=venue_id,
+            payer_id=told.union,
+            first_day=date(2025, 9, 1),
+            last_day=date(2025, 9, 30),
+        )
+    told.tick("结算", 5)
+
+
 def _today(told: Told) -> None:
     """A canteen that is open round the clock and vouchers for today, so that a newcomer can act at any hour."""
     at = clock.now()
@@ -425,3 +588,13 @@ def _today(told: Told) -> None:
                 soups=[SOUPS[index]],
             )
     told.tick("今天的券", 5)
+
+
+def demo_till(at: datetime) -> str:
+    """The address at which a visitor's browser becomes the till of the canteen that never closes."""
+    venue = Venue.objects.select_related("place").get(place__name=NIGHT_VENUE.name)
+    officer = Person.objects.get(username="demo-officer")
+    actor = person_actor(officer.pk, officer.name)
+    device_id = venues.add_till(actor=actor, at=at, key=f"demo-till:{uuid7()}", venue_id=venue.pk, name="演示收银台")
+    code = venues.show_pairing_code(actor=actor, at=at, device_id=device_id)
+    return f"{reverse('canteen:till-pair')}?{urlencode({'code': code})}"

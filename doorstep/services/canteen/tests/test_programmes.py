@@ -96,7 +96,8 @@ def test_a_worker_share_above_nine_is_refused_by_name_and_leaves_nothing(world: 
 def test_the_database_itself_holds_the_nine_yuan(world: CanteenWorld):
     terms_id = world.off.terms_id
     insert = """INSERT INTO entitlements_termsversion (terms_id, effective_from, list_price_fen,
-        payer_share_fen, person_share_fen, windows, limits, standings, place_ids) VALUES (%s, %s, 1300, %s, %s, '[]', '{}', '{}', '{}')"""
+        payer_share_fen, person_share_fen, windows, limits, standings, place_ids)
+        VALUES (%s, %s, 1300, %s, %s, '[]', '{}', '{}', '{}')"""
     with connection.cursor() as cursor:
         with pytest.raises(IntegrityError, match="canteen_terms_nine_yuan"), transaction.atomic():
             cursor.execute(insert, [terms_id, world.at, 399, 901])
