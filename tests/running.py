@@ -59,7 +59,7 @@ class House:
 
     def python(self, *arguments: str, timeout: int = 300) -> str:
         """Run Python in this house and return what it printed; its errors become ours."""
-        done = subprocess.run(
+        done = subprocess.run(  # noqa: PLW1510
             [sys.executable, *arguments],
             env=self.environment(),
             cwd=ROOT,
@@ -87,9 +87,9 @@ class House:
         raise AssertionError("it does not answer:\n" + self.log())
 
     def answers(self) -> bool:
-        with contextlib.suppress(OSError):
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/healthz", timeout=5) as answer:
-                return bool(answer.read() == b"ok\n")
+        address = f"http://127.0.0.1:{self.port}/healthz"
+        with contextlib.suppress(OSError), urllib.request.urlopen(address, timeout=5) as answer:
+            return bool(answer.read() == b"ok\n")
         return False
 
     def log(self) -> str:
