@@ -108,9 +108,12 @@ def verify(as_json: bool) -> None:
 def backup(path: Path) -> None:
     """Write database, files and made secrets into one archive at PATH."""
     _setup()
-    from doorstep.project.backups import write
+    from doorstep.project.backups import ToolFailed, write
 
-    click.echo(write(path))
+    try:
+        click.echo(write(path))
+    except ToolFailed as error:
+        raise click.ClickException(str(error)) from None
 
 
 @main.command()
@@ -119,11 +122,14 @@ def backup(path: Path) -> None:
 def restore(path: Path, yes: bool) -> None:
     """Put an archive made by ``doorstep backup`` back."""
     _setup()
-    from doorstep.project.backups import read
+    from doorstep.project.backups import BackupUnreadable, ToolFailed, read
 
     if not yes:
         click.confirm("This replaces everything in the database. Go on?", abort=True)
-    click.echo(read(path))
+    try:
+        click.echo(read(path))
+    except (BackupUnreadable, ToolFailed) as error:
+        raise click.ClickException(f"nothing was changed. {error}") from None
 
 
 @main.command()
