@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 from django.conf import settings
 from django.db import connection
@@ -44,6 +45,10 @@ def chromium() -> Iterator[Any]:
         yield browser
         browser.close()
     del os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"]
+
+# A busy machine is no failure: hypothesis bounds the number of examples, pytest-timeout the time of a test.
+hypothesis.settings.register_profile("doorstep", deadline=None, print_blob=True)
+hypothesis.settings.load_profile("doorstep")
 
 
 @pytest.fixture(scope="session")

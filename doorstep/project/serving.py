@@ -7,6 +7,7 @@ start, so that starting again is always enough.
 
 import json
 import logging
+import multiprocessing
 import os
 import signal
 import socket
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("doorstep.serving")
 
 BLOCKING_THREADS = 4
-STOP_SECONDS = 20
+STOP_SECONDS = 10
 RESTART_SECONDS = 1.0
 
 
@@ -192,6 +193,8 @@ def web_server(target: str, host: str, port: int, workers: int, *, factory: bool
     from granian.constants import Interfaces
     from granian.log import LogLevels
 
+    # This process has threads: a forked child could inherit a lock that nobody will ever release, and our signal handlers.
+    multiprocessing.set_start_method("spawn", force=True)
     return Granian(
         target,
         address=host,

@@ -40,7 +40,6 @@ INSTALLED_APPS = [
     "allauth.socialaccount.providers.weixin",
     "django_htmx",
     "ninja",
-    "django_tasks_db",
     "doorstep.kernel.common",
     "doorstep.kernel.people",
     "doorstep.kernel.organisations",
@@ -202,8 +201,6 @@ if read("DOORSTEP_EMAIL_URL"):
             "use_tls": True,
         },
     }
-
-TASKS = {"default": {"BACKEND": "django_tasks_db.DatabaseBackend"}}
 
 LANGUAGE_CODE = "zh-hans"
 LANGUAGES = [("zh-hans", _("中文")), ("en", _("English"))]

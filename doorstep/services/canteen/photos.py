@@ -47,7 +47,7 @@ class SeveralCodes(Problem):
     remedy = _("请只拍一个人的码。")
 
 
-def read_photo(photo: File[Any], size_bytes: int) -> str:
+def read_photo(photo: "File[Any]", size_bytes: int) -> str:
     """The one QR code in a photograph.
 
     Raises: PhotoTooBig (bytes or claimed pixels, before anything is unpacked), PhotoUnreadable, NoCodeFound, SeveralCodes.
