@@ -1,8 +1,8 @@
-"""The embedded server: starts as any user, survives kill -9, stops when nobody uses it any more."""
+"""The embedded PostgreSQL: starts for any user, is shared, recovers after kill -9, and goes with its last user."""
 
-import subprocess
-import sys
+import json
 import time
+from collections.abc import Callable
 
 import psutil
 import pytest
@@ -11,81 +11,91 @@ from tests.running import House, house
 
 pytestmark = [pytest.mark.crash, pytest.mark.timeout(300)]
 
-SETUP = "import os; os.environ['DJANGO_SETTINGS_MODULE'] = 'doorstep.project.settings'; import django; django.setup()\n"
-WHO = """
-from django.db import connection
-with connection.cursor() as cursor:
-    cursor.execute("SELECT current_user, session_user, version()")
-    print(*cursor.fetchone())
-"""
-HOLD = "import sys\nprint('up', flush=True)\nsys.stdin.read()"
-OWNER = """
+# Start the server, say where it is, keep one fact, and leave when told to (or stay).
+USE = """
+import json, sys, time
 import psycopg
-from django.conf import settings
-with psycopg.connect(settings.DATABASE_OWNER_URL, autocommit=True) as server:
-    {statement}
+from doorstep.project import embedded, environment
+server = embedded.start(environment.var_dir() / "postgres")
+with psycopg.connect(server.url("postgres"), autocommit=True) as connection:
+    connection.execute("CREATE TABLE IF NOT EXISTS kept (id int)")
+    connection.execute("INSERT INTO kept VALUES (1)")
+    count = connection.execute("SELECT count(*) FROM kept").fetchone()[0]
+    version = connection.execute("SHOW server_version_num").fetchone()[0]
+    durable = [connection.execute(f"SHOW {name}").fetchone()[0] for name in ("fsync", "synchronous_commit", "full_page_writes")]
+print(json.dumps({"pid": server.pid, "count": count, "version": int(version), "durable": durable}), flush=True)
+time.sleep(float(sys.argv[1]))
 """
-MAKE = OWNER.format(
-    statement="server.execute('CREATE TABLE fact (n int)'); server.execute('INSERT INTO fact SELECT generate_series(1, 1000)')"
-)
-COUNT = OWNER.format(statement="print(server.execute('SELECT count(*), sum(n) FROM fact').fetchone())")
 
 
-def run(place: House, code: str) -> str:
-    return place.python("-c", SETUP + code)
+def use(made: House, seconds: float = 0) -> dict[str, object]:
+    result: dict[str, object] = json.loads(made.python("-c", USE, str(seconds)))
+    return result
 
 
-def holding(place: House) -> "subprocess.Popen[str]":
-    """A process that uses the server until its input ends."""
-    holder = subprocess.Popen(
-        [sys.executable, "-c", SETUP + HOLD],
-        env=place.environment(),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
+def start_user(made: House) -> psutil.Popen:
+    import subprocess
+    import sys
+
+    return psutil.Popen(
+        [sys.executable, "-c", USE, "60"], env=made.environment(), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
     )
-    assert holder.stdout is not None
-    assert holder.stdout.readline() == "up\n"
-    return holder
 
 
-def stopped(place: House) -> bool:
-    deadline = time.monotonic() + 60
-    while place.postmaster() is not None and time.monotonic() < deadline:
+def gone(pid: int) -> bool:
+    """Ended, even if nobody has asked for its exit code yet."""
+    try:
+        return bool(psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
+    except psutil.Error:
+        return True
+
+
+def eventually(condition: Callable[[], bool], seconds: float = 20) -> bool:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
         time.sleep(0.1)
-    return place.postmaster() is None
+    return True
 
 
-def server_of(place: House) -> psutil.Process:
-    found = place.postmaster()
-    assert found is not None
-    return found
+def test_it_starts_is_durable_stops_with_its_user_and_keeps_what_was_written() -> None:
+    with house() as made:
+        first = use(made)
+        assert first["count"] == 1
+        assert int(str(first["version"])) >= 180000
+        assert first["durable"] == ["on", "on", "on"]
+        assert eventually(lambda: gone(int(str(first["pid"]))))
+        assert use(made)["count"] == 2
 
 
-def test_the_server_starts_recovers_after_a_kill_and_stops_with_its_last_user():
-    with house() as place:
-        assert run(place, WHO).startswith("doorstep_app doorstep_app PostgreSQL 18")
-        assert stopped(place)  # nobody is left
-        run(place, MAKE)
-        _two_users(place)
-        _killed(place)
+def test_it_stays_while_somebody_uses_it_and_goes_with_the_last() -> None:
+    with house() as made:
+        staying = start_user(made)
+        assert staying.stdout is not None
+        pid = json.loads(staying.stdout.readline())["pid"]
+        assert use(made)["pid"] == pid
+        assert psutil.pid_exists(pid)
+        staying.kill()  # without a word: the next user strikes it off
+        staying.wait(10)
+        staying.stdout.close()
+        assert use(made)["pid"] == pid
+        assert eventually(lambda: gone(pid))
 
 
-def _two_users(place: House) -> None:
-    """The first to come starts it; it runs on while anybody is there."""
-    first, second = holding(place), holding(place)
-    pid = server_of(place).pid
-    first.communicate(timeout=60)
-    assert server_of(place).pid == pid
-    second.communicate(timeout=60)
-    assert stopped(place)
-
-
-def _killed(place: House) -> None:
-    """kill -9 of the server and of its user: the next start finds everything that was committed."""
-    user = holding(place)
-    server_of(place).kill()
-    user.kill()
-    user.communicate(timeout=60)
-    assert run(place, COUNT) == "(1000, 500500)\n"
-    assert stopped(place)
+@pytest.mark.parametrize("whole", [False, True], ids=["main process", "every process"])
+def test_it_recovers_after_the_database_was_killed(whole: bool) -> None:
+    with house() as made:
+        staying = start_user(made)
+        assert staying.stdout is not None
+        pid = json.loads(staying.stdout.readline())["pid"]
+        postmaster = psutil.Process(pid)
+        victims = [postmaster, *postmaster.children()] if whole else [postmaster]
+        for victim in victims:
+            victim.kill()
+        staying.kill()
+        staying.wait(10)
+        staying.stdout.close()
+        again = use(made)
+        assert again["pid"] != pid
+        assert again["count"] == 2
