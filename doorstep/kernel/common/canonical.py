@@ -35,7 +35,8 @@ def _field_names(kind: type) -> tuple[str, ...] | None:
 
 
 def _plain_rarely(value: Any) -> Any:
-    names = _field_names(type(value))
+    kind: type[object] = type(value)
+    names = _field_names(kind)
     if names is not None:
         return {name: plain(getattr(value, name)) for name in names}
     if isinstance(value, dict):
