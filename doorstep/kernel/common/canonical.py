@@ -35,8 +35,7 @@ def _field_names(kind: type) -> tuple[str, ...] | None:
 
 
 def _plain_rarely(value: Any) -> Any:
-    kind: type[object] = type(value)
-    names = _field_names(kind)
+    names = _field_names(type(value))  # type: ignore[arg-type]  # a class is hashable; mypy asks its instances
     if names is not None:
         return {name: plain(getattr(value, name)) for name in names}
     if isinstance(value, dict):
