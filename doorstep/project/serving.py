@@ -76,7 +76,8 @@ class DatabaseKeeper:
             self.thread.start()
 
     def _keep(self) -> None:
-        running: embedded.Embedded = settings.EMBEDDED  # type: ignore[assignment]  # start() has looked
+        running: embedded.Embedded | None = settings.EMBEDDED
+        assert running is not None
         while not self.stopping.wait(RESTART_SECONDS):
             if psutil.pid_exists(running.pid) and psutil.Process(running.pid).status() != psutil.STATUS_ZOMBIE:
                 continue
@@ -185,10 +186,7 @@ def run(*, host: str, port: int, workers: int, announce_demo: bool = False) -> i
 
 
 def web_server(target: str, host: str, port: int, workers: int, *, factory: bool = False) -> Any:
-    """Granian as we run it, for any WSGI target: benchmarks serve their yardstick with the same settings.
-
-    Which class it is, granian decides when it is imported: there is no type to name.
-    """
+    """Granian as we run it, for any WSGI target: benchmarks serve their yardstick with the same settings."""
     from granian import Granian
     from granian.constants import Interfaces
     from granian.log import LogLevels
