@@ -269,6 +269,7 @@ class Loop(RuleBasedStateMachine):
 
 
 @pytest.mark.django_db
+@pytest.mark.timeout(400)  # a failing run is made shorter before it is shown
 def test_any_order_of_granting_using_and_taking_back_adds_up():
     limits = settings(
         max_examples=40, stateful_step_count=25, deadline=None, database=None, suppress_health_check=list(HealthCheck)

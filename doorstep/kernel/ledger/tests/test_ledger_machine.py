@@ -166,6 +166,7 @@ class Books(RuleBasedStateMachine):
 
 
 @pytest.mark.django_db
+@pytest.mark.timeout(400)  # a failing run is made shorter before it is shown
 def test_any_order_of_movements_keeps_the_books_right():
 
     limits = settings(
