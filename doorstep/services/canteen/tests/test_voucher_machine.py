@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
+from doorstep.kernel.audit.verify import verify as verify_audit
 from doorstep.kernel.common.access import DevicePrincipal, device_from_token
 from doorstep.kernel.common.clock import local
 from doorstep.kernel.common.errors import Problem
@@ -18,9 +19,10 @@ from doorstep.kernel.common.ids import uuid7
 from doorstep.kernel.entitlements.actions import OFFLINE_GRACE, expire_entitlements, void_entitlement
 from doorstep.kernel.entitlements.models import Entitlement
 from doorstep.kernel.entitlements.queries import Fates, fates
+from doorstep.kernel.entitlements.queries import verify as verify_entitlements
+from doorstep.kernel.ledger.queries import verify as verify_ledger
 from doorstep.kernel.passes.codes import PassKind, issue
 from doorstep.kernel.testing.cast import SYSTEM
-from doorstep.project.verifying import report
 from doorstep.services.canteen.actions.redeeming import redeem_voucher, void_redemption
 from doorstep.services.canteen.refusals import RedemptionRefused
 from doorstep.services.canteen.tests.world import CanteenWorld
@@ -173,7 +175,7 @@ class Counter(RuleBasedStateMachine):
         expired = sum(not one.used and one.state != "void" and one.until <= self.at for one in self.known.values())
         opened = len(self.known) - used - void - expired
         assert counted == Fates(len(self.known), used, opened, expired, void)
-        assert report()["findings"] == []
+        assert [*verify_ledger(), *verify_entitlements(), *verify_audit()] == []
 
 
 def test_any_order_of_events_keeps_vouchers_money_and_log_together(cast: Any) -> None:
