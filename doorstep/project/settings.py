@@ -52,6 +52,7 @@ INSTALLED_APPS = [
     "doorstep.kernel.passes",
     "doorstep.kernel.files",
     "doorstep.kernel.bookings",
+    "doorstep.kernel.things",
     "doorstep.services.canteen",
 ]
 
