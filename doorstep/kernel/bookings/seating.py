@@ -8,12 +8,14 @@ wait while a place becomes free, and nobody waits beside a free place.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
+from django.db import connection
 from django.db.models import F
 from django.utils.translation import gettext as _
 
-from doorstep.kernel.audit.log import record
+from doorstep.kernel.audit.log import entry_cte, entry_row, record
 from doorstep.kernel.bookings import errors
 from doorstep.kernel.bookings.models import Booking, Session
 from doorstep.kernel.common.actor import Actor, system_actor
@@ -63,10 +65,47 @@ def locked_booking(booking_id: UUID) -> Booking:
     return booking
 
 
-def _seat(session_id: UUID, at: datetime) -> bool:
-    """The last place goes to one, whoever else asks: the row lock makes rivals wait, then the condition is looked at again."""
-    free = Session.objects.filter(pk=session_id, state=Session.State.OPEN, starts_at__gt=at, booked__lt=F("capacity"))
-    return bool(free.update(booked=F("booked") + 1))
+# The last place goes to one, whoever else asks: the row lock makes rivals wait, then the condition is looked at again. The
+# booking and its audit entry hang on the place that was really taken, so that the row is locked for this one round trip.
+_SEAT = f"""
+WITH seat AS (
+  UPDATE bookings_session SET booked = booked + 1
+  WHERE id = %s AND state = 'open' AND starts_at > %s AND booked < capacity RETURNING id
+), booked AS (
+  INSERT INTO bookings_booking (id, session_id, person_id, state, held_until, sequence, at, changed_at)
+  SELECT %s, id, %s, %s, %s::timestamptz, 0, %s, %s FROM seat RETURNING id, number
+), {entry_cte(only_if="booked")}
+SELECT number FROM booked
+"""  # noqa: S608  (constants only)
+
+
+def _seat(actor: Actor, booking: Booking, session: Session) -> bool:
+    """Take a place for the booking if there is one. Raises: AlreadyBooked."""
+    at = booking.at
+    booking.held_until = _hold_end(session, at)
+    booking.state = Booking.State.HELD if booking.held_until else Booking.State.CONFIRMED
+    columns = (booking.pk, booking.person_id, booking.state, booking.held_until, at, at)
+    entry = entry_row(**_entry(actor, booking, session))
+    with errors.translated(), connection.cursor() as cursor:
+        cursor.execute(_SEAT, (session.pk, at, *columns, *entry.values))
+        row = cursor.fetchone()
+    if row is None:
+        return False
+    booking.number = row[0]
+    return True
+
+
+def _entry(actor: Actor, booking: Booking, session: Session) -> dict[str, Any]:
+    data = {"session_id": session.pk, "person_id": booking.person_id, "state": booking.state}
+    return {
+        "actor": actor,
+        "action": "bookings.take_place",
+        "subject_kind": "booking",
+        "subject_id": booking.pk,
+        "organisation_id": session.organisation_id,
+        "at": booking.at,
+        "data": {**data, "held_until": booking.held_until},
+    }
 
 
 def _hold_end(session: Session, at: datetime) -> datetime | None:
@@ -88,47 +127,35 @@ def take_place(*, actor: Actor, at: datetime, session_id: UUID, person_id: UUID)
         raise errors.BookingNotOpen
     if Booking.objects.filter(session=session, person_id=person_id).exclude(state=Booking.State.CANCELLED).exists():
         raise errors.AlreadyBooked
-    seated = _seat(session_id, at) or _seat_or_queue(session, at)
-    held_until = _hold_end(session, at) if seated else None
-    state = Booking.State.CONFIRMED if seated else Booking.State.WAITLISTED
-    booking = Booking(
-        id=uuid7(),
-        session=session,
-        person_id=person_id,
-        state=Booking.State.HELD if held_until else state,
-        held_until=held_until,
-        at=at,
-        changed_at=at,
-    )
-    with errors.translated():
-        booking.save(force_insert=True)
-    record(
-        actor=actor,
-        action="bookings.take_place",
-        subject_kind="booking",
-        subject_id=booking.pk,
-        organisation_id=session.organisation_id,
-        at=at,
-        data={"session_id": session_id, "person_id": person_id, "state": booking.state, "held_until": held_until},
-    )
+    booking = Booking(id=uuid7(), session=session, person_id=person_id, at=at, changed_at=at)
+    if not _seat(actor, booking, session):
+        _seat_or_queue(actor, booking, session)
     return receipt_of(booking, session)
 
 
-def _seat_or_queue(session: Session, at: datetime) -> bool:
-    """Full at first sight: under the lock, end holds that are over and look again. False: there is a queue to join.
+def _seat_or_queue(actor: Actor, booking: Booking, session: Session) -> None:
+    """Full at first sight: under the lock, end holds that are over and look again; then join the queue, if there is one.
 
-    Raises: SessionFull (without a queue), SessionCancelled.
+    Raises: SessionFull (without a queue), SessionCancelled, BookingNotOpen, AlreadyBooked.
     """
+    if not session.waitlist and not session.hold_minutes:  # nothing to look for: refused without making others wait
+        raise errors.SessionFull
     locked = locked_session(session.pk)
     if locked.state == Session.State.CANCELLED:
         raise errors.SessionCancelled
-    if end_holds(locked, at):
-        fill(locked, at)
-    if _seat(session.pk, at):
-        return True
-    if not session.waitlist:
+    if booking.at >= locked.starts_at:
+        raise errors.BookingNotOpen
+    if locked.hold_minutes and end_holds(locked, booking.at):
+        fill(locked, booking.at)
+        locked.refresh_from_db(fields=["booked"])
+    if locked.booked < locked.capacity and _seat(actor, booking, locked):
+        return
+    if not locked.waitlist:
         raise errors.SessionFull
-    return False
+    booking.state, booking.held_until = Booking.State.WAITLISTED, None
+    with errors.translated():
+        booking.save(force_insert=True)
+    record(**_entry(actor, booking, locked))
 
 
 def receipt_of(booking: Booking, session: Session) -> BookingReceipt:
