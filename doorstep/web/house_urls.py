@@ -14,7 +14,7 @@ from allauth.socialaccount.providers.weixin import views as weixin
 from django.urls import path
 
 from doorstep.kernel.common.access import public, signed_in
-from doorstep.web import house, signin
+from doorstep.web import demo_signin, house, second_factor, signin
 
 _phone = public(signin.PhoneView.as_view())
 _code = public(signin.CodeView.as_view())
@@ -39,9 +39,9 @@ urlpatterns = [
     path("sign-in/code", _code, name="sign-in-code"),
     path("sign-in/code", _code, name="account_confirm_login_code"),
     path("sign-in/staff", public(signin.StaffView.as_view()), name="sign-in-staff"),
-    path("sign-in/factor", public(signin.StaffFactorView.as_view()), name="sign-in-factor"),
+    path("sign-in/factor", public(second_factor.StaffFactorView.as_view()), name="sign-in-factor"),
     path("sign-in/one-time-code", public(mfa.authenticate), name="mfa_authenticate"),
-    path("sign-in/demo", signin.demo_sign_in, name="demo-sign-in"),
+    path("sign-in/demo", demo_signin.demo_sign_in, name="demo-sign-in"),
     path("sign-in/inactive", public(account.account_inactive), name="account_inactive"),
     path("sign-out", _leave, name="sign-out"),
     path("sign-out", _leave, name="account_logout"),
@@ -56,8 +56,8 @@ urlpatterns = [
     path("me/factor/recovery/new", signed_in(recovery.generate_recovery_codes), name="mfa_generate_recovery_codes"),
     path("me/factor/recovery/file", signed_in(recovery.download_recovery_codes), name="mfa_download_recovery_codes"),
     # WeChat and OpenID; their pages answer only when an operator configured them
-    path("sign-in/weixin", public(weixin.oauth2_login), name="weixin_login"),
-    path("sign-in/weixin/back", public(weixin.oauth2_callback), name="weixin_callback"),
+    path("sign-in/weixin", public(signin.if_configured(weixin.oauth2_login)), name="weixin_login"),
+    path("sign-in/weixin/back", public(signin.if_configured(weixin.oauth2_callback)), name="weixin_callback"),
     path("sign-in/openid/<slug:provider_id>", public(openid.login), name="openid_connect_login"),
     path("sign-in/openid/<slug:provider_id>/back", public(openid.callback), name="openid_connect_callback"),
     path("sign-in/elsewhere/cancelled", public(social.login_cancelled), name="socialaccount_login_cancelled"),

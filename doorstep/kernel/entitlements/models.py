@@ -149,12 +149,12 @@ class Use(Identified):
     append_only = True
     updatable = ("reversed_at", "reversed_by_kind", "reversed_by_id", "reversal_reason", "slot", "quota_slot")
 
-    entitlement = models.ForeignKey(Entitlement, models.PROTECT, related_name="uses")
-    terms_version = models.ForeignKey(TermsVersion, models.PROTECT, related_name="uses")
-    person = models.ForeignKey("people.Person", models.PROTECT, related_name="uses")
-    place = models.ForeignKey("places.Place", models.PROTECT, related_name="uses")
+    entitlement = models.ForeignKey(Entitlement, models.PROTECT, related_name="uses", db_index=False)
+    terms_version = models.ForeignKey(TermsVersion, models.PROTECT, related_name="uses", db_index=False)
+    person = models.ForeignKey("people.Person", models.PROTECT, related_name="uses", db_index=False)
+    place = models.ForeignKey("places.Place", models.PROTECT, related_name="uses", db_index=False)
     device = models.ForeignKey("organisations.Device", models.PROTECT, null=True, related_name="uses")
-    payee = models.ForeignKey("ledger.Account", models.PROTECT, related_name="+")
+    payee = models.ForeignKey("ledger.Account", models.PROTECT, related_name="+", db_index=False)
     at = models.DateTimeField()
     day = models.DateField()
     window = models.TextField(blank=True, db_default="")
@@ -225,7 +225,7 @@ class OfflineConflict(Identified):
     """
 
     append_only = True
-    updatable = ("resolved_at", "resolved_by_id", "resolution")
+    updatable = ("resolved_at", "resolved_by_id", "resolution", "settlement_id")
 
     code = models.TextField()
     data = models.JSONField(default=dict)
@@ -243,9 +243,13 @@ class OfflineConflict(Identified):
     resolved_at = models.DateTimeField(null=True)
     resolved_by_id = models.UUIDField(null=True)
     resolution = models.TextField(blank=True, db_default="")
+    settlement = models.ForeignKey("Settlement", models.PROTECT, null=True, related_name="conflicts")
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["device", "key"], name="offline_conflict_once")]
+        indexes = [
+            models.Index(fields=["payee", "at"], condition=Q(settlement=None), name="offline_conflict_unsettled")
+        ]
 
 
 class Settlement(Identified):
@@ -253,7 +257,8 @@ class Settlement(Identified):
 
     ``uses`` counts uses (person-times), ``persons`` people: the two are never mixed. ``late`` of the uses are of days
     that an earlier statement had already closed. ``parties`` are the names and bank accounts as they were at approval,
-    so that a payment file made again is the same file.
+    so that a payment file made again is the same file. ``borne_fen`` is what the payer bears of offline conflicts,
+    posted to the payee when they were booked; it is paid with the uses and shown apart from them.
     """
 
     class State(models.TextChoices):
@@ -273,6 +278,7 @@ class Settlement(Identified):
     list_fen = models.BigIntegerField()
     payer_fen = models.BigIntegerField()
     person_fen = models.BigIntegerField()
+    borne_fen = models.BigIntegerField(default=0)
     adjustment_fen = models.BigIntegerField(default=0)
     parties = models.JSONField(default=dict)
     tree_size = models.BigIntegerField()
@@ -296,7 +302,7 @@ class Settlement(Identified):
                 name="settlement_needs_two_people",
             ),
             models.CheckConstraint(
-                condition=Q(state="prepared") | Q(invoice_fen=F("payer_fen") + F("adjustment_fen")),
+                condition=Q(state="prepared") | Q(invoice_fen=F("payer_fen") + F("borne_fen") + F("adjustment_fen")),
                 name="settlement_invoice_matches",
             ),
             models.CheckConstraint(condition=Q(uses__gt=0, persons__lte=F("uses")), name="settlement_counts"),
@@ -304,6 +310,11 @@ class Settlement(Identified):
                 condition=Q(list_fen=F("payer_fen") + F("person_fen")), name="settlement_shares_make_the_price"
             ),
         ]
+
+    @property
+    def owed_fen(self) -> int:
+        """What the invoice must say and the bank moves."""
+        return self.payer_fen + self.borne_fen + self.adjustment_fen
 
 
 class SettlementLine(models.Model):

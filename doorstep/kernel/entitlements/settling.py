@@ -72,6 +72,7 @@ class Prepared:
     list_fen: int
     payer_fen: int
     person_fen: int
+    borne_fen: int
 
 
 def settled_from(last_day: date) -> datetime:
@@ -116,10 +117,10 @@ totals AS (
 ),
 made AS (
   INSERT INTO entitlements_settlement (id, service, payee_id, payer_id, first_day, last_day, number, uses, persons,
-    late, list_fen, payer_fen, person_fen, adjustment_fen, parties, tree_size, tree_root, state, prepared_by_id,
+    late, list_fen, payer_fen, person_fen, borne_fen, adjustment_fen, parties, tree_size, tree_root, state, prepared_by_id,
     prepared_at, invoice_number)
   SELECT %(id)s, %(service)s, %(payee)s, %(payer)s, %(first)s, %(last)s, %(number)s, uses, persons, late,
-    list_fen, payer_fen, person_fen, 0, '{}', 0, '\\x', 'prepared', %(by)s, %(at)s, ''
+    list_fen, payer_fen, person_fen, 0, 0, '{}', 0, '\\x', 'prepared', %(by)s, %(at)s, ''
   FROM totals WHERE uses > 0 RETURNING id
 ),
 lines AS (
@@ -150,7 +151,7 @@ def prepare(
         raise DayNotOver(day=last_day.isoformat(), from_when=f"{local(settled_from(last_day)):%Y-%m-%d %H:%M}")
     settlement_id = uuid7()
     number = statement_number(prefix, payee_id, payer_id, first_day, last_day)
-    parameters = {
+    parameters: dict[str, Any] = {
         "id": settlement_id, "service": service, "payee": payee_id, "payer": payer_id, "first": first_day,
         "last": last_day, "number": number, "by": actor.id if actor.kind == "person" else None, "at": at,
     }  # fmt: skip
@@ -165,9 +166,10 @@ def prepare(
             payee_id=payee_id, payer_id=payer_id, first_day__lte=last_day, last_day__gte=first_day
         )
         raise AlreadySettled if known.exists() else NothingToSettle
-    prepared = Prepared(settlement_id, number, uses, persons, late, list_fen, payer_fen, person_fen)
+    borne_fen = _take_conflicts(settlement_id, payee_id, payer_id, last_day)
+    prepared = Prepared(settlement_id, number, uses, persons, late, list_fen, payer_fen, person_fen, borne_fen)
     size, root = _head_over_everything(at)
-    Settlement.objects.filter(pk=settlement_id).update(tree_size=size, tree_root=root)
+    Settlement.objects.filter(pk=settlement_id).update(tree_size=size, tree_root=root, borne_fen=borne_fen)
     _record(actor, "prepare", settlement_id, payer_id, at, {**_facts(prepared), "lines": lines, "tree_root": root})
     return prepared
 
@@ -182,7 +184,27 @@ def _facts(prepared: Prepared) -> dict[str, Any]:
         "list_fen": prepared.list_fen,
         "payer_fen": prepared.payer_fen,
         "person_fen": prepared.person_fen,
+        "borne_fen": prepared.borne_fen,
     }
+
+
+_CONFLICTS = """
+WITH taken AS (
+  UPDATE entitlements_offlineconflict c SET settlement_id = %(id)s FROM ledger_account a
+  WHERE a.id = c.bearer_id AND a.organisation_id = %(payer)s AND c.payee_id = %(payee)s AND c.settlement_id IS NULL
+    AND c.at < %(until)s
+  RETURNING c.amount_fen
+)
+SELECT coalesce(sum(amount_fen), 0)::bigint FROM taken
+"""
+
+
+def _take_conflicts(settlement_id: UUID, payee_id: UUID, payer_id: UUID, last_day: date) -> int:
+    """Offline conflicts that the payer bears and no statement has: their money is already on the payee's account."""
+    until = day_bounds(last_day)[1]
+    with connection.cursor() as cursor:
+        cursor.execute(_CONFLICTS, {"id": settlement_id, "payee": payee_id, "payer": payer_id, "until": until})
+        return int(cursor.fetchone()[0])
 
 
 def _explain(error: IntegrityError) -> Problem:
@@ -271,7 +293,7 @@ def approve(
         raise FourEyes
     if not invoice_number.strip():
         raise Invalid("invoice_number", text=_("请填写发票号码。"))
-    owed_fen = settlement.payer_fen + settlement.adjustment_fen
+    owed_fen = settlement.owed_fen
     if owed_fen < 0:
         raise NothingPayable
     if invoice_fen != owed_fen:
@@ -303,7 +325,7 @@ def pay(*, actor: Actor, at: datetime, settlement: Settlement) -> Settlement:
     """What was owed leaves for the payee's bank. Raises: WrongState."""
     if settlement.state != Settlement.State.APPROVED:
         raise WrongState
-    owed_fen = settlement.payer_fen + settlement.adjustment_fen
+    owed_fen = settlement.owed_fen
     if owed_fen:
         bank = open_account(code=BANK_CODE, title=str(_("外部银行")), at=at)
         moved = NewTransfer(settlement.payee_id, bank.pk, owed_fen, "settlement.pay", "settlement", settlement.pk, at)
@@ -338,8 +360,10 @@ SELECT s.id, s.number FROM entitlements_settlement s LEFT JOIN (
   FROM ledger_transfer WHERE subject_kind = 'settlement' GROUP BY subject_id) t ON t.subject_id = s.id
 LEFT JOIN (SELECT settlement_id, sum(amount_fen) AS fen FROM entitlements_settlementadjustment GROUP BY settlement_id) a
   ON a.settlement_id = s.id
-WHERE coalesce(a.fen, 0) <> s.adjustment_fen
-  OR coalesce(t.paid, 0) <> CASE s.state WHEN 'paid' THEN s.payer_fen + s.adjustment_fen ELSE 0 END
+LEFT JOIN (SELECT settlement_id, sum(amount_fen) AS fen FROM entitlements_offlineconflict GROUP BY settlement_id) c
+  ON c.settlement_id = s.id
+WHERE coalesce(a.fen, 0) <> s.adjustment_fen OR coalesce(c.fen, 0) <> s.borne_fen
+  OR coalesce(t.paid, 0) <> CASE s.state WHEN 'paid' THEN s.payer_fen + s.borne_fen + s.adjustment_fen ELSE 0 END
 """
 
 

@@ -7,16 +7,30 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse
-from ninja import Field, Header, Router, Schema
+from django.utils.translation import gettext_lazy as _
+from ninja import Field, File, Header, Router, Schema, UploadedFile
 from pydantic import ConfigDict
 
 from doorstep.kernel.common import clock
 from doorstep.kernel.common.access import DevicePrincipal, Face, device_of
 from doorstep.kernel.common.action import MAX_KEY_LENGTH
-from doorstep.kernel.common.errors import Invalid, KeyMissing, NotAllowed
+from doorstep.kernel.common.errors import Invalid, KeyMissing, NotAllowed, Problem
+from doorstep.services.canteen import photos
 from doorstep.services.canteen.actions import redeeming, syncing
+from doorstep.services.canteen.queries.till import till_config as load_till_config
 
 router = Router(tags=["canteen"])
+TILL_PAGE = "doorstep-till"
+
+
+class NotFromTillPage(Problem):
+    """The cookie came without the header only our own page can add: perhaps another site sent the request."""
+
+    code = "not_from_till_page"
+    status = 403
+    text = _("这个请求不是从收银页发来的。")
+    remedy = _("请打开收银页再操作。")
+
 
 IdempotencyKey = Annotated[
     str | None, Header(max_length=MAX_KEY_LENGTH, description="made by the client; kept for retries")
@@ -24,9 +38,17 @@ IdempotencyKey = Annotated[
 
 
 def till(request: HttpRequest) -> DevicePrincipal | None:
-    """A paired till, by ``Authorization: Device <id>.<secret>`` or its cookie."""
+    """A paired till, by ``Authorization: Device <id>.<secret>`` or its cookie.
+
+    The cookie is SameSite=Strict; with it the header ``X-Requested-With: doorstep-till`` is needed too, which a page of
+    another site cannot add without asking us first (CORS), and we never agree.
+    """
     device = device_of(request)
-    if device is not None and device.kind != "till":
+    if device is None:
+        return None
+    if "Authorization" not in request.headers and request.headers.get("X-Requested-With") != TILL_PAGE:
+        raise NotFromTillPage
+    if device.kind != "till":
         raise NotAllowed
     return device
 
@@ -126,6 +148,51 @@ class SyncOut(Schema):
     outcomes: list[OutcomeOut]
 
 
+class WindowOut(Schema):
+    code: str
+    title: str
+    start: str
+    end: str
+
+
+class KindOut(Schema):
+    id: UUID
+    kind: str
+    name: str
+    list_price_fen: int
+    union_fen: int
+    worker_fen: int
+    printed_scope: str
+    windows: list[WindowOut]
+
+
+class RevocationOut(Schema):
+    kind: int
+    subject: UUID
+    at: datetime
+
+
+class TillConfigOut(Schema):
+    device_id: UUID
+    device: str
+    place: str
+    server_time: datetime
+    valid_until: datetime
+    public_key: str
+    refusal: str
+    kinds: list[KindOut]
+    open_periods: list[tuple[datetime, datetime]]
+    exposure_cap_fen: int
+    exposure_used_fen: int
+    keys: dict[str, str]
+    revocations: list[RevocationOut]
+    used_today: list[UUID]
+
+
+class PhotoOut(Schema):
+    code: str
+
+
 def key_of(key: str | None) -> str:
     """Raises: KeyMissing."""
     if not key:
@@ -188,3 +255,15 @@ def _record(item: OfflineIn, index: int) -> syncing.OfflineRecord:
     if at.tzinfo is None:
         raise Invalid(f"records.{index}.at")
     return syncing.OfflineRecord(item.key, item.code, at, signature)
+
+
+@router.get("/till-config", auth=till, response={200: TillConfigOut, 401: Refusal, 403: Refusal})
+def till_config(request: HttpRequest) -> Any:
+    """What a till keeps so that it can serve for four hours without network."""
+    return load_till_config(_device(request), clock.now())
+
+
+@router.post("/read-photo", auth=till, response={200: PhotoOut, **REFUSALS})
+def read_photo(request: HttpRequest, photo: File[UploadedFile]) -> Any:
+    """The code in a photograph; nothing is kept."""
+    return {"code": photos.read_photo(photo, photo.size or 0)}

@@ -8,21 +8,34 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from itertools import cycle
+from urllib.parse import urlencode
 from uuid import UUID
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from django.urls import reverse
 
 from doorstep.kernel.common import clock
 from doorstep.kernel.common.access import DevicePrincipal, device_from_token
 from doorstep.kernel.common.actor import Actor, person_actor, system_actor
 from doorstep.kernel.common.clock import at_local
+from doorstep.kernel.common.ids import uuid7
 from doorstep.kernel.common.rooms import Step
-from doorstep.kernel.entitlements.models import Entitlement
+from doorstep.kernel.entitlements.models import Entitlement, Use
 from doorstep.kernel.organisations.actions import appoint, found_organisation, pair_device
 from doorstep.kernel.passes.codes import PassKind, issue
 from doorstep.kernel.people.actions import attest_standing, register_person
-from doorstep.services.canteen.actions import issuing, programmes, redeeming, settling, syncing, venues
-from doorstep.services.canteen.models import Meal, VoucherKind
+from doorstep.kernel.people.models import Person
+from doorstep.services.canteen.actions import (
+    feedback,
+    issuing,
+    programmes,
+    redeeming,
+    settling,
+    syncing,
+    venues,
+    watching,
+)
+from doorstep.services.canteen.models import Meal, Venue, VoucherKind
 from doorstep.services.canteen.refusals import RedemptionRefused
 
 MOST_EACH = 10
@@ -117,7 +130,7 @@ def key(*parts: object) -> str:
 def tell(scale: str, step: Step) -> None:
     """Replay the canteen's story. ``scale``: ``small`` (a few seconds) or ``full`` (the programme's 14,300 vouchers)."""
     workers, free, off = SCALES[scale]
-    told = Told(step, total=workers * (1 + free + off) + 42)
+    told = Told(step, total=workers * (1 + free + off) + 47)
     _people(told, workers)
     _programme(told)
     for venue in (*VENUES, NIGHT_VENUE):
@@ -126,6 +139,8 @@ def tell(scale: str, step: Step) -> None:
     _first_day(told)
     _meals(told)
     _offline_dinner(told)
+    _opinions(told)
+    _watch(told)
     _settle(told)
     _today(told)
 
@@ -420,6 +435,53 @@ def _all_open(person_id: UUID) -> list[UUID]:
     )
 
 
+def _opinions(told: Told) -> None:
+    """Diners rate what they ate; one complains and is answered."""
+    words = [
+        (5, "辣椒炒肉下饭。"),
+        (5, ""),
+        (4, "米饭可以再软一点。"),
+        (5, "两点半来还是热的。"),
+        (3, "人多,等了十分钟。"),
+    ]
+    uses = Use.objects.order_by("at").select_related("person")[: len(words) * 3]
+    for index, use in enumerate(uses):
+        stars, text = words[index % len(words)]
+        feedback.rate_meal(
+            actor=person_actor(use.person_id, use.person.name),
+            at=use.at + timedelta(minutes=40),
+            key=key("rate", use.pk),
+            use_id=use.pk,
+            stars=stars,
+            text=text,
+        )
+    use = uses[2]
+    at = use.at + timedelta(hours=1)
+    complaint = feedback.complain(
+        actor=person_actor(use.person_id, use.person.name),
+        at=at,
+        key=key("complaint"),
+        venue_id=told.venue_ids[VENUES[0].name],
+        text="汤上得慢,催了两次。",
+        use_id=use.pk,
+    )
+    feedback.answer_feedback(
+        actor=told.officer,
+        at=at + timedelta(hours=3),
+        key=key("answer"),
+        feedback_id=complaint.feedback_id,
+        answer="已和店里说好:高峰时汤放在取餐口自取。谢谢您告诉我们。",
+    )
+    told.tick("评价与投诉", 3)
+
+
+def _watch(told: Told) -> None:
+    """The watch rules look at every day on which somebody ate."""
+    for day in Use.objects.order_by("day").values_list("day", flat=True).distinct()[:60]:
+        watching.run_watch(actor=STORY, at=at_local(day, 23), day=day)
+    told.tick("监督", 2)
+
+
 def _settle(told: Told) -> None:
     """The officer prepares what the first venue is owed for May, the leader approves it against the invoice, it is paid."""
     settling.set_paying_account(
@@ -526,3 +588,13 @@ def _today(told: Told) -> None:
                 soups=[SOUPS[index]],
             )
     told.tick("今天的券", 5)
+
+
+def demo_till(at: datetime) -> str:
+    """The address at which a visitor's browser becomes the till of the canteen that never closes."""
+    venue = Venue.objects.select_related("place").get(place__name=NIGHT_VENUE.name)
+    officer = Person.objects.get(username="demo-officer")
+    actor = person_actor(officer.pk, officer.name)
+    device_id = venues.add_till(actor=actor, at=at, key=f"demo-till:{uuid7()}", venue_id=venue.pk, name="演示收银台")
+    code = venues.show_pairing_code(actor=actor, at=at, device_id=device_id)
+    return f"{reverse('canteen:till-pair')}?{urlencode({'code': code})}"

@@ -60,6 +60,7 @@ class StatementReceipt:
     uses: int
     persons: int
     payer_fen: int
+    borne_fen: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,14 +94,14 @@ def prepare_settlement(
     last_day: date,
     payer_id: UUID | None = None,
 ) -> StatementReceipt:
-    """Put a venue's unsettled uses of these days on one statement. ``payer_id``: by default the venue's own union.
+    """Put a venue's unsettled uses of these days on one statement. ``payer_id``: by default the union that called.
 
     Raises: NotFound, NotAllowed, Invalid, DayNotOver, NothingToSettle, AlreadySettled.
     """
-    venue = Venue.objects.filter(pk=venue_id).first()
+    venue = Venue.objects.select_related("call").filter(pk=venue_id).first()
     if venue is None:
         raise NotFound
-    union_id = payer_id or venue.organisation_id
+    union_id = payer_id or venue.call.organisation_id
     access.require(actor, "canteen.settle", union_id, at)
     prepared = kernel.prepare(
         actor=actor,
@@ -113,7 +114,12 @@ def prepare_settlement(
         last_day=last_day,
     )
     return StatementReceipt(
-        prepared.settlement_id, prepared.number, prepared.uses, prepared.persons, prepared.payer_fen
+        prepared.settlement_id,
+        prepared.number,
+        prepared.uses,
+        prepared.persons,
+        prepared.payer_fen,
+        prepared.borne_fen,
     )
 
 
@@ -125,8 +131,7 @@ def _open_statement(actor: Actor, capability: str, settlement_id: UUID, at: date
 
 
 def _step(settlement: Settlement) -> StepReceipt:
-    owed_fen = settlement.payer_fen + settlement.adjustment_fen
-    return StepReceipt(settlement.pk, settlement.number, str(settlement.state), owed_fen)
+    return StepReceipt(settlement.pk, settlement.number, str(settlement.state), settlement.owed_fen)
 
 
 @action

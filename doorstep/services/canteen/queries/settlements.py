@@ -51,6 +51,7 @@ class StatementRow:
     uses: int
     persons: int
     payer_fen: int
+    borne_fen: int
     adjustment_fen: int
     state: str
     prepared_at: datetime
@@ -59,7 +60,7 @@ class StatementRow:
 
     @property
     def owed_fen(self) -> int:
-        return self.payer_fen + self.adjustment_fen
+        return self.payer_fen + self.borne_fen + self.adjustment_fen
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +83,10 @@ class DayTotal:
     persons: int
     payer_fen: int
     offline: int
+
+    @property
+    def meal(self) -> str:
+        return meal_title(self.window)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +116,7 @@ class Statement:
     list_fen: int
     payer_fen: int
     person_fen: int
+    borne_fen: int
     adjustment_fen: int
     tree_size: int
     tree_root: str
@@ -130,7 +136,7 @@ class Statement:
 
     @property
     def owed_fen(self) -> int:
-        return self.payer_fen + self.adjustment_fen
+        return self.payer_fen + self.borne_fen + self.adjustment_fen
 
 
 def _bounded(limit: int) -> int:
@@ -164,8 +170,8 @@ def due_days(organisation_ids: Sequence[UUID], at: datetime, limit: int = MAX_LI
 
 
 _LIST = """
-SELECT s.id, s.number, v.id, p.name, s.first_day, s.last_day, s.uses, s.persons, s.payer_fen, s.adjustment_fen, s.state,
-  s.prepared_at, coalesce(who.name, ''), EXISTS (
+SELECT s.id, s.number, v.id, p.name, s.first_day, s.last_day, s.uses, s.persons, s.payer_fen, s.borne_fen,
+  s.adjustment_fen, s.state, s.prepared_at, coalesce(who.name, ''), EXISTS (
     SELECT 1 FROM canteen_hold h WHERE h.venue_id = v.id AND h.released_at IS NULL)
 FROM entitlements_settlement s
 JOIN organisations_organisation o ON o.id = s.payer_id
@@ -217,7 +223,7 @@ def sums_by_state(organisation_ids: Sequence[UUID]) -> dict[str, Sums]:
     """One statement; every state is there, with zeros when there is nothing."""
     with connection.cursor() as cursor:
         cursor.execute(
-            """SELECT s.state, count(*)::int, sum(s.uses)::int, sum(s.payer_fen + s.adjustment_fen)::bigint
+            """SELECT s.state, count(*)::int, sum(s.uses)::int, sum(s.payer_fen + s.borne_fen + s.adjustment_fen)::bigint
                FROM entitlements_settlement s JOIN organisations_organisation o ON o.id = s.payer_id
                WHERE s.service = 'canteen' AND o.path && %s GROUP BY s.state""",
             [list(organisation_ids)],
@@ -230,7 +236,7 @@ def may_read(actor: Actor, payer_id: UUID, venue: Venue, at: datetime) -> bool:
     """The union's desk, its auditors, and the restaurant itself."""
     if any(access.can(actor, capability, payer_id, at) for capability in READERS):
         return True
-    return access.can(actor, "canteen.venue", venue.place.organisation_id, at)
+    return access.can(actor, "canteen.venue", venue.organisation_id, at)
 
 
 def statement(settlement_id: UUID, actor: Actor, at: datetime) -> Statement:
@@ -265,6 +271,7 @@ def statement(settlement_id: UUID, actor: Actor, at: datetime) -> Statement:
         list_fen=found.list_fen,
         payer_fen=found.payer_fen,
         person_fen=found.person_fen,
+        borne_fen=found.borne_fen,
         adjustment_fen=found.adjustment_fen,
         tree_size=found.tree_size,
         tree_root=bytes(found.tree_root).hex(),
@@ -409,6 +416,8 @@ def _totals_sheet(found: Statement) -> Sheet:
         (kind.title, kind.uses, kind.persons, kind.list_fen, kind.payer_fen, kind.person_fen) for kind in found.kinds
     ]
     rows.append(("合计", found.uses, found.persons, found.list_fen, found.payer_fen, found.person_fen))
+    if found.borne_fen:
+        rows.append(("离线冲突,工会承担", None, None, None, found.borne_fen, None))
     rows += [(f"更正:{a.reason}", None, None, None, a.amount_fen, None) for a in found.adjustments]
     rows.append(("应付", None, None, None, found.owed_fen, None))
     for label, value in (

@@ -127,7 +127,7 @@ class Served:
         self.venues[name] = Venue.objects.create(
             id=uuid7(),
             call=self.call,
-            organisation_id=self.union,
+            organisation_id=owner_id,
             place=place,
             contact_name="王老板",
             payee=payee,
@@ -146,7 +146,7 @@ class Served:
         if known not in self.tills:
             self.tills[known] = Device.objects.create(
                 id=uuid7(),
-                organisation_id=venue.place.organisation_id,
+                organisation_id=venue.organisation_id,
                 place=venue.place,
                 kind="till",
                 name=name,
@@ -156,7 +156,7 @@ class Served:
         return self.tills[known]
 
     def manager(self, venue: Venue) -> Actor:
-        return self.cast.appointed(f"{venue.place.name}老板", "venue_manager", venue.place.organisation_id)
+        return self.cast.appointed(f"{venue.place.name}老板", "venue_manager", venue.organisation_id)
 
     def diners(self, count: int) -> list[UUID]:
         """So many more people, straight into the table."""

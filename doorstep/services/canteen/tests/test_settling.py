@@ -19,10 +19,12 @@ from doorstep.kernel.audit.models import Entry, Head, Leaf
 from doorstep.kernel.audit.sealing import seal
 from doorstep.kernel.common.clock import at_local
 from doorstep.kernel.common.errors import FourEyes, Invalid, NotAllowed, NotFound, TooMany, WrongState
+from doorstep.kernel.common.ids import uuid7
 from doorstep.kernel.entitlements import settling as kernel
 from doorstep.kernel.entitlements.actions import reverse_use
 from doorstep.kernel.entitlements.errors import AlreadySettled
-from doorstep.kernel.entitlements.models import Settlement, SettlementLine, Use
+from doorstep.kernel.entitlements.models import OfflineConflict, Settlement, SettlementLine, Use
+from doorstep.kernel.ledger.actions import NewTransfer, post
 from doorstep.kernel.ledger.models import Account, Transfer
 from doorstep.kernel.ledger.queries import balance
 from doorstep.kernel.ledger.queries import verify as verify_ledger
@@ -168,6 +170,36 @@ def test_days_before_the_first_that_no_statement_closed_stay_where_they_are(serv
     served.serve(venue, [noon(day=date(2025, 5, 6)), noon()])
     assert prepare(served, venue).uses == 1
     assert [(due.day, due.uses) for due in settlements.due_days([served.union], NEXT)] == [(date(2025, 5, 6), 1)]
+
+
+def test_what_the_union_bears_of_offline_conflicts_is_paid_once_and_shown_apart(served: Served) -> None:
+    venue = served.venue()
+    served.serve(venue, [noon()])
+    losses = served.programme.offline_losses_id
+    for fen, bearer in ((1300, losses), (400, None)):
+        moved = [NewTransfer(losses, venue.payee_id, fen, "canteen.offline_loss", "conflict", None, noon())]
+        OfflineConflict.objects.create(
+            id=uuid7(),
+            code="already_used",
+            place=venue.place,
+            device=served.till(venue),
+            payee_id=venue.payee_id,
+            bearer_id=bearer,
+            batch=post(moved) if bearer else None,
+            amount_fen=fen,
+            key=key(),
+            at=noon(),
+        )
+    receipt = prepare(served, venue)
+    assert (receipt.payer_fen, receipt.borne_fen) == (400, 1300)
+    with pytest.raises(kernel.InvoiceDiffers):
+        approve(served, receipt.settlement_id, 400)
+    approve(served, receipt.settlement_id, 1700)
+    pay(served, receipt.settlement_id)
+    assert balance(venue.payee_id).net_credit_fen == 0
+    assert kernel.verify() == []
+    served.serve(venue, [noon(day=date(2025, 5, 8))])
+    assert prepare(served, venue, at=at_local(date(2025, 5, 9), 9), day=date(2025, 5, 8)).borne_fen == 0
 
 
 # When and by whom
