@@ -133,48 +133,77 @@ def lock_resources(resource_ids: Sequence[UUID]) -> dict[UUID, Resource]:
 
 
 # The most that is reserved at any one instant of a period. At one instant endings come before beginnings: half-open. What meets
-# the period is taken whole: stretches that meet one another and the period have an instant of the period in common.
+# the period is taken whole: stretches that meet one another and the period have an instant of the period in common. Holds that
+# are over do not count, but are told, because they have to be ended before anything is put in their place.
 _PEAK = """
 WITH active AS (
-  SELECT resource_id, period, quantity FROM bookings_reservation
+  SELECT resource_id, period, quantity, state = 'held' AND held_until <= %(at)s AS over FROM bookings_reservation
   WHERE resource_id = ANY(%(resources)s) AND state <> 'cancelled' AND upper(period) > %(start)s AND lower(period) < %(end)s
     AND NOT id = ANY(%(without)s)
 ), edges AS (
-  SELECT resource_id, lower(period) AS moment, quantity AS change FROM active
-  UNION ALL SELECT resource_id, upper(period), -quantity FROM active
+  SELECT resource_id, lower(period) AS moment, quantity AS change FROM active WHERE NOT over
+  UNION ALL SELECT resource_id, upper(period), -quantity FROM active WHERE NOT over
 ), loads AS (
   SELECT resource_id, sum(change) OVER (PARTITION BY resource_id ORDER BY moment, change ROWS UNBOUNDED PRECEDING) AS load
   FROM edges
 )
-SELECT resource_id, max(load)::integer FROM loads GROUP BY resource_id
+SELECT resource_id, max(load)::integer, false FROM loads GROUP BY resource_id
+UNION ALL SELECT resource_id, 0, true FROM active WHERE over
 """
 
 
-def _peaks(resource_ids: Sequence[UUID], period: DateTimeTZRange, without: Sequence[UUID] = ()) -> dict[UUID, int]:
-    """How much of each resource is reserved at the busiest instant of the period. One statement."""
+def _require_free(
+    resources: Mapping[UUID, Resource],
+    wanted: Sequence[Wanted],
+    period: DateTimeTZRange,
+    at: datetime,
+    without: Sequence[UUID] = (),
+) -> bool:
+    """Is as much as is wanted free at every instant of the period? One statement; True when holds have to be ended first.
+
+    Raises: ResourceRetired, Taken, PoolShort.
+    """
     with connection.cursor() as cursor:
         cursor.execute(
             _PEAK,
             {
-                "resources": list(resource_ids),
+                "resources": list(resources),
                 "start": period.lower,
                 "end": period.upper,
+                "at": at,
                 "without": list(without),
             },
         )
-        return dict(cursor.fetchall())
-
-
-def _require_free(
-    resources: Mapping[UUID, Resource], wanted: Sequence[Wanted], period: DateTimeTZRange, without: Sequence[UUID] = ()
-) -> None:
-    """Raises: Taken, PoolShort."""
-    peaks = _peaks(list(resources), period, without)
+        rows = cursor.fetchall()
+    peaks = {resource_id: peak for resource_id, peak, over in rows if not over}
     for one in wanted:
         resource = resources[one.resource_id]
+        if resource.retired_at is not None:
+            raise errors.ResourceRetired
         left = resource.quantity - peaks.get(one.resource_id, 0)
         if one.quantity > left:
             raise errors.PoolShort(left=left) if resource.pooled else errors.Taken
+    return any(over for _resource, _peak, over in rows)
+
+
+def _lock_free(
+    wanted: Sequence[Wanted], period: DateTimeTZRange, at: datetime, without: Sequence[UUID] = ()
+) -> dict[UUID, Resource]:
+    """The resources, locked, with the period free: what follows may reserve it.
+
+    Looking once before locking refuses most of those who come too late without making anybody wait.
+
+    Raises: NotFound, ResourceRetired, Taken, PoolShort.
+    """
+    ids = [one.resource_id for one in wanted]
+    seen = Resource.objects.in_bulk(ids)
+    if len(seen) != len(set(ids)):
+        raise NotFound
+    _require_free(seen, wanted, period, at, without)
+    resources = lock_resources(ids)
+    if _require_free(resources, wanted, period, at, without):
+        _end_holds(at, resource_ids=ids)
+    return resources
 
 
 def _check_wanted(wanted: Sequence[Wanted]) -> None:
@@ -208,12 +237,7 @@ def take_resources(
     held_until = at + timedelta(minutes=hold_minutes) if hold_minutes else None
     state = Reservation.State.HELD if held_until else Reservation.State.CONFIRMED
     with errors.translated():
-        resources = lock_resources([one.resource_id for one in wanted])
-        for resource in resources.values():
-            if resource.retired_at is not None:
-                raise errors.ResourceRetired
-        _end_holds(at, resource_ids=list(resources))
-        _require_free(resources, wanted, period)
+        resources = _lock_free(wanted, period, at)
         rows = [
             Reservation(
                 id=uuid7(),
@@ -315,11 +339,9 @@ def move_reservations(*, session: Session, at: datetime) -> int:
     if not rows:
         return 0
     period = _period(session.starts_at, session.ends_at)
+    wanted = [Wanted(row.resource_id, row.quantity) for row in rows]
     with errors.translated():
-        resources = lock_resources([row.resource_id for row in rows])
-        wanted = [Wanted(row.resource_id, row.quantity) for row in rows]
-        _end_holds(at, resource_ids=list(resources))
-        _require_free(resources, wanted, period, without=[row.pk for row in rows])
+        _lock_free(wanted, period, at, without=[row.pk for row in rows])
         for row in rows:
             row.period, row.changed_at, row.sequence = period, at, row.sequence + 1
             row.save(update_fields=["period", "changed_at", "sequence"])

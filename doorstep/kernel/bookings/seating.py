@@ -8,7 +8,6 @@ wait while a place becomes free, and nobody waits beside a free place.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 from uuid import UUID
 
 from django.db import connection
@@ -65,47 +64,65 @@ def locked_booking(booking_id: UUID) -> Booking:
     return booking
 
 
+_INSERT = f"""
+booked AS (
+  INSERT INTO bookings_booking (id, session_id, person_id, state, held_until, sequence, at, changed_at)
+  SELECT %s, id, %s, %s, %s::timestamptz, 0, %s, %s FROM seat RETURNING id, number
+), {entry_cte(only_if="booked")}
+"""  # noqa: S608  (constants only)
 # The last place goes to one, whoever else asks: the row lock makes rivals wait, then the condition is looked at again. The
 # booking and its audit entry hang on the place that was really taken, so that the row is locked for this one round trip.
 _SEAT = f"""
 WITH seat AS (
   UPDATE bookings_session SET booked = booked + 1
   WHERE id = %s AND state = 'open' AND starts_at > %s AND booked < capacity RETURNING id
-), booked AS (
-  INSERT INTO bookings_booking (id, session_id, person_id, state, held_until, sequence, at, changed_at)
-  SELECT %s, id, %s, %s, %s::timestamptz, 0, %s, %s FROM seat RETURNING id, number
-), {entry_cte(only_if="booked")}
-SELECT number FROM booked
+), {_INSERT} SELECT number, 0 FROM booked
+"""  # noqa: S608  (constants only)
+# A turn in the queue of a locked session, and how many were there before.
+_QUEUE = f"""
+WITH seat AS (SELECT id FROM bookings_session WHERE id = %s AND starts_at > %s), {_INSERT}
+SELECT number, (SELECT count(*) FROM bookings_booking b JOIN seat ON b.session_id = seat.id WHERE b.state = 'waitlisted')
+FROM booked
 """  # noqa: S608  (constants only)
 
 
-def _seat(actor: Actor, booking: Booking, session: Session) -> bool:
+def _seat(actor: Actor, booking: Booking, session: Session) -> BookingReceipt | None:
     """Take a place for the booking if there is one. Raises: AlreadyBooked."""
-    at = booking.at
-    booking.held_until = _hold_end(session, at)
+    booking.held_until = _hold_end(session, booking.at)
     booking.state = Booking.State.HELD if booking.held_until else Booking.State.CONFIRMED
+    return _insert(_SEAT, actor, booking, session)
+
+
+def _queue(actor: Actor, booking: Booking, session: Session) -> BookingReceipt | None:
+    """Put the booking at the end of a locked session's queue. Raises: AlreadyBooked."""
+    booking.state, booking.held_until = Booking.State.WAITLISTED, None
+    return _insert(_QUEUE, actor, booking, session)
+
+
+def _insert(statement: str, actor: Actor, booking: Booking, session: Session) -> BookingReceipt | None:
+    at = booking.at
     columns = (booking.pk, booking.person_id, booking.state, booking.held_until, at, at)
-    entry = entry_row(**_entry(actor, booking, session))
+    entry = entry_row(
+        actor=actor,
+        action="bookings.take_place",
+        subject_kind="booking",
+        subject_id=booking.pk,
+        organisation_id=session.organisation_id,
+        at=at,
+        data={
+            "session_id": session.pk,
+            "person_id": booking.person_id,
+            "state": booking.state,
+            "held_until": booking.held_until,
+        },
+    )
     with errors.translated(), connection.cursor() as cursor:
-        cursor.execute(_SEAT, (session.pk, at, *columns, *entry.values))
+        cursor.execute(statement, (session.pk, at, *columns, *entry.values))
         row = cursor.fetchone()
     if row is None:
-        return False
+        return None
     booking.number = row[0]
-    return True
-
-
-def _entry(actor: Actor, booking: Booking, session: Session) -> dict[str, Any]:
-    data = {"session_id": session.pk, "person_id": booking.person_id, "state": booking.state}
-    return {
-        "actor": actor,
-        "action": "bookings.take_place",
-        "subject_kind": "booking",
-        "subject_id": booking.pk,
-        "organisation_id": session.organisation_id,
-        "at": booking.at,
-        "data": {**data, "held_until": booking.held_until},
-    }
+    return _receipt(booking, session, row[1])
 
 
 def _hold_end(session: Session, at: datetime) -> datetime | None:
@@ -128,12 +145,10 @@ def take_place(*, actor: Actor, at: datetime, session_id: UUID, person_id: UUID)
     if Booking.objects.filter(session=session, person_id=person_id).exclude(state=Booking.State.CANCELLED).exists():
         raise errors.AlreadyBooked
     booking = Booking(id=uuid7(), session=session, person_id=person_id, at=at, changed_at=at)
-    if not _seat(actor, booking, session):
-        _seat_or_queue(actor, booking, session)
-    return receipt_of(booking, session)
+    return _seat(actor, booking, session) or _seat_or_queue(actor, booking, session)
 
 
-def _seat_or_queue(actor: Actor, booking: Booking, session: Session) -> None:
+def _seat_or_queue(actor: Actor, booking: Booking, session: Session) -> BookingReceipt:
     """Full at first sight: under the lock, end holds that are over and look again; then join the queue, if there is one.
 
     Raises: SessionFull (without a queue), SessionCancelled, BookingNotOpen, AlreadyBooked.
@@ -143,19 +158,16 @@ def _seat_or_queue(actor: Actor, booking: Booking, session: Session) -> None:
     locked = locked_session(session.pk)
     if locked.state == Session.State.CANCELLED:
         raise errors.SessionCancelled
-    if booking.at >= locked.starts_at:
-        raise errors.BookingNotOpen
     if locked.hold_minutes and end_holds(locked, booking.at):
         fill(locked, booking.at)
         locked.refresh_from_db(fields=["booked"])
-    if locked.booked < locked.capacity and _seat(actor, booking, locked):
-        return
-    if not locked.waitlist:
+    receipt = _seat(actor, booking, locked) if locked.booked < locked.capacity else None
+    if receipt is None and not locked.waitlist:
         raise errors.SessionFull
-    booking.state, booking.held_until = Booking.State.WAITLISTED, None
-    with errors.translated():
-        booking.save(force_insert=True)
-    record(**_entry(actor, booking, locked))
+    receipt = receipt or _queue(actor, booking, locked)
+    if receipt is None:  # it was moved to a time that is past
+        raise errors.BookingNotOpen
+    return receipt
 
 
 def receipt_of(booking: Booking, session: Session) -> BookingReceipt:
@@ -163,6 +175,10 @@ def receipt_of(booking: Booking, session: Session) -> BookingReceipt:
     if booking.state == Booking.State.WAITLISTED:
         waiting = Booking.objects.filter(session=session, state=Booking.State.WAITLISTED)
         ahead = waiting.filter(number__lt=booking.number).count()
+    return _receipt(booking, session, ahead)
+
+
+def _receipt(booking: Booking, session: Session, ahead: int) -> BookingReceipt:
     return BookingReceipt(
         booking.pk,
         session.pk,

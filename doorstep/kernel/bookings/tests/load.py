@@ -71,7 +71,7 @@ def run(crew: Any, plans: Sequence[Sequence[Callable[[], Any]]]) -> Load:
 
 
 def booking_plans(
-    people: Sequence[UUID], sessions: Sequence[UUID], at: datetime, tries: int, seed: int, clients: int = CLIENTS
+    people: Sequence[UUID], sessions: Sequence[UUID], at: datetime, tries: int, seed: int
 ) -> list[list[Callable[[], Any]]]:
     """Each client books random sessions for random people; now and then one of the bookings it got is cancelled."""
 
@@ -93,28 +93,36 @@ def booking_plans(
         for _try in range(tries):
             yield cancel if chance.random() < 0.15 else book
 
-    return [list(plan(random.Random(seed * 1000 + number))) for number in range(clients)]
+    return [list(plan(random.Random(seed * 1000 + number))) for number in range(CLIENTS)]
 
 
 def reserving_plans(
-    people: Sequence[UUID], resources: Sequence[UUID], start: datetime, at: datetime, tries: int, seed: int, many: int = 2,
-    clients: int = CLIENTS,
+    people: Sequence[UUID], resources: Sequence[UUID], start: datetime, at: datetime, tries: int, seed: int, rush: bool = False,
 ) -> list[list[Callable[[], Any]]]:  # fmt: skip
-    """Each client asks for up to ``many`` resources in any order, for a quarter to two hours of one day."""
+    """Each client asks for one or two resources in any order, for a quarter to two hours of one day.
+
+    In a rush all of them want the same next half hour, try after try, as when booking opens.
+    """
 
     def plan(chance: random.Random) -> Iterator[Callable[[], Any]]:
-        def reserve() -> None:
-            begins = start + QUARTER * chance.randrange(96)
+        def reserve(number: int) -> None:
+            begins = start + 2 * QUARTER * number if rush else start + QUARTER * chance.randrange(96)
+            wanted = (
+                chance.sample(list(resources)[:2], 2) if rush else chance.sample(list(resources), chance.randint(1, 2))
+            )
             reserving.reserve(
-                actor=person_actor(chance.choice(people)), at=at, key=str(uuid7()),
-                wanted=[reserving.Wanted(one) for one in chance.sample(list(resources), chance.randint(1, many))],
-                starts_at=begins, ends_at=begins + QUARTER * chance.randint(1, 8),
-            )  # fmt: skip
+                actor=person_actor(chance.choice(people)),
+                at=at,
+                key=str(uuid7()),
+                wanted=[reserving.Wanted(one) for one in wanted],
+                starts_at=begins,
+                ends_at=begins + QUARTER * (2 if rush else chance.randint(1, 8)),
+            )
 
-        for _try in range(tries):
-            yield reserve
+        for number in range(tries):
+            yield lambda number=number: reserve(number)
 
-    return [list(plan(random.Random(seed * 1000 + number))) for number in range(clients)]
+    return [list(plan(random.Random(seed * 1000 + number))) for number in range(CLIENTS)]
 
 
 def count(sql: str) -> int:
@@ -148,10 +156,12 @@ def without_lock(resource_ids: Sequence[UUID]) -> dict[UUID, Resource]:
 @contextmanager
 def constraint_only() -> Iterator[None]:
     """The yardstick: insert, and let the exclusion constraint say no."""
-    kept = reserving.lock_resources, reserving._require_free
-    reserving.lock_resources = without_lock
-    reserving._require_free = lambda *_given, **_more: None  # type: ignore[assignment]
+
+    def unlocked(wanted: Sequence[reserving.Wanted], *_given: Any, **_more: Any) -> dict[UUID, Resource]:
+        return without_lock([one.resource_id for one in wanted])
+
+    kept, reserving._lock_free = reserving._lock_free, unlocked
     try:
         yield
     finally:
-        reserving.lock_resources, reserving._require_free = kept
+        reserving._lock_free = kept

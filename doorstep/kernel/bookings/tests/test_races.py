@@ -197,11 +197,12 @@ def test_control_without_the_sessions_lock_somebody_waits_beside_a_free_place(
 
 
 @pytest.mark.parametrize("tries", [TRIES, pytest.param(MANY_TRIES, marks=long)])
-def test_resources_are_never_double_booked(studio: Studio, tries: int) -> None:
+@pytest.mark.parametrize("rush", [False, True])
+def test_resources_are_never_double_booked(studio: Studio, tries: int, rush: bool) -> None:
     rooms = [studio.resource(f"{number} 号") for number in range(6)]
     people = make_people(studio, 50)
     with Crew(load.CLIENTS) as crew:
-        ended = load.run(crew, load.reserving_plans(people, rooms, NOON, studio.at, tries, SEED))
+        ended = load.run(crew, load.reserving_plans(people, rooms, NOON, studio.at, tries, SEED, rush))
     print(f"\nresources, seed {SEED}: {dict(ended.ends)}, worst {ended.worst_seconds:.3f} s, {ended.per_second:.0f}/s")
     assert ended.unhandled == 0
     assert set(ended.ends) == {"done", "taken"}
