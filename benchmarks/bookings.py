@@ -48,7 +48,7 @@ def reserve_rooms(
     ours, alone = [], []
     for number in range(rounds):
         for found, guard in ((ours, nullcontext), (alone, load.constraint_only)):
-            rooms = [studio.resource(f"{rush}-{number}-{len(alone)}-{one}") for one in range(ROOMS)]
+            rooms = [studio.resource(f"{rush}-{number}-{len(alone)}-{one}") for one in range(2 if rush else ROOMS)]
             plans = load.reserving_plans(people, rooms, NOON, studio.at, tries, SEED + number, rush)
             with guard():
                 found.append(load.run(crew, plans))

@@ -101,15 +101,13 @@ def reserving_plans(
 ) -> list[list[Callable[[], Any]]]:  # fmt: skip
     """Each client asks for one or two resources in any order, for a quarter to two hours of one day.
 
-    In a rush all of them want the same next half hour, try after try, as when booking opens.
+    In a rush all of them want all resources, in any order, for the same next half hour, try after try, as when booking opens.
     """
 
     def plan(chance: random.Random) -> Iterator[Callable[[], Any]]:
         def reserve(number: int) -> None:
             begins = start + 2 * QUARTER * number if rush else start + QUARTER * chance.randrange(96)
-            wanted = (
-                chance.sample(list(resources)[:2], 2) if rush else chance.sample(list(resources), chance.randint(1, 2))
-            )
+            wanted = chance.sample(list(resources), len(resources) if rush else chance.randint(1, 2))
             reserving.reserve(
                 actor=person_actor(chance.choice(people)),
                 at=at,

@@ -216,7 +216,7 @@ def test_control_with_the_constraint_alone_clients_deadlock(studio: Studio) -> N
     with Crew(load.CLIENTS) as crew, load.constraint_only():
         for seed in range(CONTROL_ROUNDS):
             rooms = [studio.resource(f"{seed}-{number} 号") for number in range(6)]
-            ended = load.run(crew, load.reserving_plans(people, rooms, NOON, studio.at, TRIES, seed))
+            ended = load.run(crew, load.reserving_plans(people, rooms, NOON, studio.at, TRIES, seed, rush=True))
             if ended.ends["busy"]:
                 break
     assert ended.ends["busy"] >= 1
