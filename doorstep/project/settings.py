@@ -50,6 +50,8 @@ INSTALLED_APPS = [
     "doorstep.kernel.notices",
     "doorstep.kernel.passes",
     "doorstep.kernel.files",
+    "doorstep.kernel.bookings",
+    "doorstep.kernel.things",
     "doorstep.services.canteen",
 ]
 
