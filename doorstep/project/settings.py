@@ -52,6 +52,7 @@ INSTALLED_APPS = [
     "doorstep.kernel.passes",
     "doorstep.kernel.files",
     "doorstep.services.canteen",
+    "doorstep.services.union",
 ]
 
 MIDDLEWARE = [

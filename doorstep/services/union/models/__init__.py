@@ -1,0 +1,1 @@
+"""What the union's room keeps, by subject."""
