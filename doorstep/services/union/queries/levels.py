@@ -1,9 +1,9 @@
 """The four levels, re-added from dated facts: for any instant, what every organisation and all below it come to.
 
-One statement over all counters. A counter is SQL that gives ``organisation_id, n`` as of ``%(at)s``; other modules of the room add
-theirs (visits, meals, money) with :func:`register_counter`. What stands over an organisation is its path in the tree and, from
-there, the four-level links in force on the day. Parents are sums of the same rows as their children, so that they add up exactly;
-:func:`verify` proves it by counting every organisation anew, one by one.
+One statement over all counters. A counter is SQL that gives ``organisation_id, n`` as of ``%(at)s``; other modules of the
+room add theirs (visits, meals, money) with :func:`register_counter`. What stands over an organisation is its path in the
+tree and, from there, the four-level links in force on the day. Parents are sums of the same rows as their children, so
+that they add up exactly; :func:`verify` proves it by counting every organisation anew, one by one.
 """
 
 from collections.abc import Sequence
@@ -99,7 +99,8 @@ above AS (
 def rollup_sql() -> str:
     """The statement. Parameters: ``at``, ``day``, ``ids`` (or NULL for all organisations)."""
     direct = " UNION ALL ".join(
-        f"SELECT '{one.code}' AS counter, x.organisation_id, x.n::bigint AS n FROM ({one.sql}) x" for one in counters()
+        f"SELECT '{one.code}' AS counter, x.organisation_id, x.n::bigint AS n FROM ({one.sql}) x"  # noqa: S608
+        for one in counters()
     )
     return f"""
 WITH RECURSIVE direct AS MATERIALIZED ({direct}), {_OVER}
