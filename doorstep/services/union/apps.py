@@ -11,6 +11,8 @@ class UnionConfig(AppConfig):
     def ready(self) -> None:
         from doorstep.kernel.common.access import register_role
         from doorstep.kernel.common.rooms import DeskPage, Room, register
+        from doorstep.services.union import figures, story
+        from doorstep.services.union.queries.wallet import wallet
 
         register_role(
             "union_officer",
@@ -19,6 +21,7 @@ class UnionConfig(AppConfig):
         )
         register_role("union_leader", _("工会负责人"), {"union.approve", "union.overview"})
         register_role("station_keeper", _("驿站管理员"), {"union.station"})
+        register_role("street_secretary", _("街道党工委"), {"union.overview"})
         register_role("merchant_manager", _("商户负责人"), {"union.merchant"})
 
         register(
@@ -36,6 +39,11 @@ class UnionConfig(AppConfig):
                     DeskPage("union:activities-desk", _("活动与体检"), "star", "union.activities"),
                     DeskPage("union:board-desk", _("经验板"), "book", "union.board"),
                 ),
+                wallet=wallet,
+                article="union/live/article.html",
+                figures=figures.figures,
+                figure_rows=figures.figure_rows,
+                story=story.tell,
                 tone="jade",
                 order=20,
             )
