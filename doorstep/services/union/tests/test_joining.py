@@ -111,7 +111,7 @@ def test_many_are_approved_at_once_with_the_same_number_of_statements(union_worl
 def test_approving_is_all_or_none(union_world: UnionWorld):
     done, waiting = union_world.member("何骁").pk, union_world.apply("谭丽").membership_id
     refused(WrongState, lambda: union_world.approve(waiting, done))
-    refused(NotFound, lambda: union_world.approve())
+    refused(NotFound, union_world.approve)
     refused(NotFound, lambda: union_world.approve(waiting, union_world.union))
     refused(TooMany, lambda: union_world.approve(*[uuid4() for _ in range(101)]))
 
@@ -187,14 +187,14 @@ def test_duplicates_of_identity_are_told_apart(union_world: UnionWorld):
     ],
 )
 def test_a_wrong_identity_number_is_named(union_world: UnionWorld, number, code):
-    union_world.person("何骁"), union_world.federation  # noqa: B018
+    union_world.person("何骁"), union_world.federation
     refused(IdentityWrong, lambda: union_world.apply("何骁", identity_number=number), code)
 
 
 def test_who_has_no_phone_or_asks_at_a_closed_door_is_sent_on(union_world: UnionWorld):
     nobody = register_person(actor=SYSTEM, at=union_world.at, username="nobody").person_id
     actor = person_actor(nobody)
-    union_world.federation, union_world.person("何骁")  # noqa: B018
+    union_world.federation, union_world.person("何骁")
     refused(refusals.PhoneNotVerified, lambda: union_world.apply("何骁", actor=actor))
     refused(refusals.NotJoinable, lambda: union_world.apply("何骁", union_world.party))
     refused(NotFound, lambda: union_world.apply("何骁", union_world.officer.id))

@@ -58,7 +58,7 @@ def test_only_members_write_short_honest_tips(union_world: UnionWorld):
     refused(refusals.MembersOnly, lambda: write(union_world))
     union_world.approve(union_world.apply("何骁").membership_id)
     refused(Invalid, lambda: write(union_world, category="ads"))
-    refused(refusals.PostRefused, lambda: write(union_world, text="加微信有单"), "post_advert")
+    refused(refusals.PostRefused, lambda: write(union_world, text="加微信有单可以接"), "post_advert")
     refused(refusals.PostRefused, lambda: write(union_world, text="短"), "post_too_short")
     refused(refusals.PostRefused, lambda: write(union_world, text="长" * 281), "post_too_long")
 
