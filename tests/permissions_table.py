@@ -28,6 +28,7 @@ _USE = ("auditor", "union_leader", "union_officer")
 
 # Pages open to the signed-in that ask several capabilities, or by record: the roles (held here or above) that get in.
 ASKED_AGAIN: dict[str, tuple[str, ...]] = {
+    "union/foundings": ("union_officer", "union_leader"),
     "canteen/union/programmes/<uuid:programme_id>": ("union_officer", "union_leader"),
     "canteen/union/venues/<uuid:venue_id>": _CASE,
     "canteen/union/venues/<uuid:venue_id>/<slug:step>": ("union_officer",),  # as far as the step asked for is a visit
@@ -37,7 +38,16 @@ ASKED_AGAIN: dict[str, tuple[str, ...]] = {
     "canteen/desk/audit/uses/<uuid:use_id>": _USE,
     "canteen/desk/audit/uses/<uuid:use_id>/facts.json": _USE,
     "canteen/desk/audit/uses/<uuid:use_id>/proof/<uuid:entry_id>.json": _USE,
-    "desk": ("auditor", "union_leader", "union_officer", "venue_manager", "venue_scorer"),
+    "desk": (
+        "auditor",
+        "merchant_manager",
+        "station_keeper",
+        "street_secretary",
+        "union_leader",
+        "union_officer",
+        "venue_manager",
+        "venue_scorer",
+    ),
     "me/confirm": (),  # who has a password
     "me/confirm-code": (),  # who has a second factor
 }

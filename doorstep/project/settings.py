@@ -53,6 +53,7 @@ INSTALLED_APPS = [
     "doorstep.kernel.bookings",
     "doorstep.kernel.things",
     "doorstep.services.canteen",
+    "doorstep.services.union",
 ]
 
 MIDDLEWARE = [

@@ -15,6 +15,7 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("api/", api.urls),
     path("canteen/", include("doorstep.services.canteen.urls")),
+    path("union/", include("doorstep.services.union.urls")),
     path("", include("doorstep.web.house_urls")),
     path("", include("doorstep.web.urls")),
 ]
