@@ -67,7 +67,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
-    "doorstep.web.signin.SecondFactorMiddleware",
+    "doorstep.web.second_factor.SecondFactorMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
 ]
 
@@ -157,7 +157,7 @@ ACCOUNT_USER_MODEL_EMAIL_FIELD = "email"
 ACCOUNT_USER_MODEL_USERNAME_FIELD = "username"
 ACCOUNT_PREVENT_ENUMERATION = True
 MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
-MFA_ADAPTER = "doorstep.web.signin.FactorAdapter"
+MFA_ADAPTER = "doorstep.web.second_factor.FactorAdapter"
 MFA_TOTP_ISSUER = "Doorstep"
 MFA_TOTP_TOLERANCE = 1  # phones' clocks are up to half a minute off
 STAFF_TOTP = flag("DOORSTEP_STAFF_TOTP") and not DEMO

@@ -17,7 +17,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from doorstep.kernel.common import access
 from doorstep.kernel.common.clock import local, now
-from doorstep.kernel.common.errors import Conflict, Invalid, NotAllowed, NotFound
+from doorstep.kernel.common.errors import Conflict, Invalid, NotAllowed, NotFound, NotSignedIn
 from doorstep.kernel.common.rooms import Room, WalletItem, all_rooms
 from doorstep.kernel.notices.actions import mark_read
 from doorstep.kernel.notices.models import Notice
@@ -37,6 +37,13 @@ GREETINGS = (
     (24, _("夜深了")),
 )
 HOME_ITEMS = 3
+
+
+def _me(request: HttpRequest) -> Person:
+    """The person behind a page that only a signed-in person reaches."""
+    if not isinstance(request.user, Person):
+        raise NotSignedIn
+    return request.user
 
 
 def _page_number(request: HttpRequest) -> int:
@@ -129,7 +136,7 @@ def services(request: HttpRequest) -> HttpResponse:
 def wallet(request: HttpRequest) -> HttpResponse:
     """卡包: everything one holds, one pile, soonest first."""
     doors = _doors()
-    items = queries.wallet(request.user.pk, now())
+    items = queries.wallet(_me(request).pk, now())
     return render(request, "web/house/wallet.html", {"held": _rendered(request, items), "doors": doors})
 
 
@@ -140,11 +147,11 @@ def me(request: HttpRequest) -> HttpResponse:
     """我的: who I am here, what I agreed to, and the settings."""
     at = now()
     context = {
-        "person": request.user,
-        "standings": queries.standings(request.user.pk, at),
-        "consents": queries.consents(request.user.pk),
-        "offices": queries.offices(request.user.pk, at),
-        "unread": queries.unread_notices(request.user.pk),
+        "person": _me(request),
+        "standings": queries.standings(_me(request).pk, at),
+        "consents": queries.consents(_me(request).pk),
+        "offices": queries.offices(_me(request).pk, at),
+        "unread": queries.unread_notices(_me(request).pk),
         "entrances": entrances(),
     }
     return render(request, "web/house/me.html", context)
@@ -172,11 +179,11 @@ class RealNameForm(forms.Form):
 @require_http_methods(["GET", "HEAD", "POST"])
 def real_name(request: HttpRequest) -> HttpResponse:
     """Give one's real name and identity number once."""
-    form = RealNameForm(request.POST or None, initial={"name": request.user.name})
+    form = RealNameForm(request.POST or None, initial={"name": _me(request).name})
     if request.method == "POST" and form.is_valid():
         try:
             people.check_real_name(
-                actor=access.actor_of(request), at=now(), person_id=request.user.pk, **form.cleaned_data
+                actor=access.actor_of(request), at=now(), person_id=_me(request).pk, **form.cleaned_data
             )
         except (Invalid, Conflict) as problem:
             _put_error(form, problem)
@@ -199,13 +206,13 @@ def consent(request: HttpRequest) -> HttpResponse:
     """Agree to one purpose, or take the agreement back."""
     purpose, wish = request.POST.get("purpose", ""), request.POST.get("wish", "")
     actor, at = access.actor_of(request), now()
-    if purpose not in {line.purpose for line in queries.consents(request.user.pk)} or wish not in ("give", "withdraw"):
+    if purpose not in {line.purpose for line in queries.consents(_me(request).pk)} or wish not in ("give", "withdraw"):
         raise NotFound
     if wish == "give":
-        people.give_consent(actor=actor, at=at, person_id=request.user.pk, purpose=purpose)
+        people.give_consent(actor=actor, at=at, person_id=_me(request).pk, purpose=purpose)
         messages.success(request, _("已记下您的同意,随时可以收回。"))
     else:
-        people.withdraw_consent(actor=actor, at=at, person_id=request.user.pk, purpose=purpose)
+        people.withdraw_consent(actor=actor, at=at, person_id=_me(request).pk, purpose=purpose)
         messages.success(request, _("已收回同意,从现在起不再这样使用。"))
     return HttpResponseRedirect(f"{reverse('me')}#consents")
 
@@ -215,7 +222,7 @@ def consent(request: HttpRequest) -> HttpResponse:
 @require_safe
 def access_log(request: HttpRequest) -> HttpResponse:
     """Who read my sensitive data, when and what for."""
-    page = queries.readings(request.user.pk, _page_number(request))
+    page = queries.readings(_me(request).pk, _page_number(request))
     rows = [{"reading": row, "what": WHAT.get(row.what, row.what)} for row in page.rows]
     return render(request, "web/house/access_log.html", {"page": page, "rows": rows, "tab": "me"})
 
@@ -225,7 +232,7 @@ def access_log(request: HttpRequest) -> HttpResponse:
 @require_safe
 def notices(request: HttpRequest) -> HttpResponse:
     """What I was told, newest first."""
-    page = queries.notices(request.user.pk, _page_number(request))
+    page = queries.notices(_me(request).pk, _page_number(request))
     return render(request, "web/house/notices.html", {"page": page, "tab": "me"})
 
 
@@ -233,7 +240,7 @@ def notices(request: HttpRequest) -> HttpResponse:
 @require_POST
 def notice_open(request: HttpRequest, notice_id: UUID) -> HttpResponse:
     """Mark one message read and go where it leads."""
-    notice = Notice.objects.filter(pk=notice_id, person_id=request.user.pk).first()
+    notice = Notice.objects.filter(pk=notice_id, person_id=_me(request).pk).first()
     if notice is None:
         raise NotFound
     mark_read(actor=access.actor_of(request), at=now(), notice_id=notice_id)
@@ -250,7 +257,7 @@ def desk(request: HttpRequest) -> HttpResponse:
     """The desk's front page: what this person may work on."""
     if not access.capabilities_of(request.user):
         raise NotAllowed
-    context = {"offices": queries.offices(request.user.pk, now()), "groups": _desk_groups(request.user)}
+    context = {"offices": queries.offices(_me(request).pk, now()), "groups": _desk_groups(request.user)}
     return render(request, "web/house/desk.html", context)
 
 

@@ -148,7 +148,7 @@ def readings(person_id: UUID, number: int) -> Page[Reading]:
         AccessEntry.objects.filter(subject_id=person_id).order_by("-at", "-pk")[bounds(number)],
         number,
     )
-    ids = {entry.reader_id for entry in page.rows}
+    ids = {entry.reader_id for entry in page.rows if entry.reader_id is not None}
     people = {person.pk: str(person) for person in Person.objects.filter(pk__in=ids)}
     devices = {device.pk: device for device in Device.objects.filter(pk__in=ids).select_related("organisation")}
     offices = list(Appointment.objects.filter(person_id__in=ids).select_related("organisation").order_by("pk")[:500])

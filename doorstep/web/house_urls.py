@@ -14,7 +14,7 @@ from allauth.socialaccount.providers.weixin import views as weixin
 from django.urls import path
 
 from doorstep.kernel.common.access import public, signed_in
-from doorstep.web import house, signin
+from doorstep.web import demo_signin, house, second_factor, signin
 
 _phone = public(signin.PhoneView.as_view())
 _code = public(signin.CodeView.as_view())
@@ -39,9 +39,9 @@ urlpatterns = [
     path("sign-in/code", _code, name="sign-in-code"),
     path("sign-in/code", _code, name="account_confirm_login_code"),
     path("sign-in/staff", public(signin.StaffView.as_view()), name="sign-in-staff"),
-    path("sign-in/factor", public(signin.StaffFactorView.as_view()), name="sign-in-factor"),
+    path("sign-in/factor", public(second_factor.StaffFactorView.as_view()), name="sign-in-factor"),
     path("sign-in/one-time-code", public(mfa.authenticate), name="mfa_authenticate"),
-    path("sign-in/demo", signin.demo_sign_in, name="demo-sign-in"),
+    path("sign-in/demo", demo_signin.demo_sign_in, name="demo-sign-in"),
     path("sign-in/inactive", public(account.account_inactive), name="account_inactive"),
     path("sign-out", _leave, name="sign-out"),
     path("sign-out", _leave, name="account_logout"),

@@ -6,74 +6,46 @@ Everything else, the pending login in the session, attempts, expiry, rate limits
 """
 
 import base64
-from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 from allauth.account.adapter import DefaultAccountAdapter, get_adapter
 from allauth.account.forms import LoginForm
 from allauth.account.internal.decorators import login_stage_required
 from allauth.account.internal.flows.login import perform_login, perform_password_login, record_authentication
 from allauth.account.internal.flows.login_by_code import LoginCodeVerificationProcess
-from allauth.account.internal.flows.logout import logout
 from allauth.account.internal.stagekit import clear_login
 from allauth.account.models import Login
 from allauth.account.stages import LoginByCodeStage, LoginStage, LoginStageController
 from allauth.account.views import ConfirmLoginCodeView, LoginView, PasswordChangeView, RequestLoginCodeView
 from allauth.core import ratelimit
 from allauth.core.exceptions import RateLimited
-from allauth.core.internal.httpkit import headed_redirect_response
-from allauth.mfa.adapter import DefaultMFAAdapter
-from allauth.mfa.base.internal.flows import post_authentication
-from allauth.mfa.models import Authenticator
-from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
-from allauth.mfa.totp.forms import ActivateTOTPForm
-from allauth.mfa.totp.internal.auth import TOTP, clear_totp_secret
-from allauth.mfa.utils import is_mfa_enabled
 from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
 from allauth.socialaccount.views import ConnectionsView
 from django import forms
 from django.conf import settings
 from django.contrib import messages
-from django.db import transaction
-from django.db.models import Prefetch, Q
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
-from django.shortcuts import render
 from django.urls import reverse
 from django.utils.decorators import method_decorator
 from django.utils.translation import gettext_lazy as _
-from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_http_methods
 from django.views.generic.edit import FormView
 
 from doorstep.kernel.common import access
 from doorstep.kernel.common.actor import system_actor
 from doorstep.kernel.common.clock import now
-from doorstep.kernel.common.rooms import DemoEntry, all_rooms
 from doorstep.kernel.common.vault import mask, seal, unseal
 from doorstep.kernel.notices.sms import SmsFailed, send_sms
-from doorstep.kernel.organisations.models import Appointment
 from doorstep.kernel.people.actions import find_by_phone, index_phone, register_person
 from doorstep.kernel.people.identity import parse_phone
 from doorstep.kernel.people.models import Person
-from doorstep.web.house_queries import STANDINGS
+from doorstep.web.second_factor import is_staff_person
 
-DEMO_PREFIX = "demo-"
-MOST_DEMO_PEOPLE = 100
 STAFF_SESSION_SECONDS = 12 * 60 * 60  # a working day; residents stay signed in for settings.SESSION_COOKIE_AGE
 CODE_MINUTES = settings.ACCOUNT_LOGIN_BY_CODE_TIMEOUT // 60
 
 
 def masked_phone(phone: str) -> str:
     return mask(phone, 3, 4)
-
-
-def is_staff_person(user: Any) -> bool:
-    """Somebody whose sign-in opens more than their own things: appointed somewhere, or let into the admin pages."""
-    return bool(user.is_staff or user.is_superuser or access.capabilities_of(user))
-
-
-def needs_second_factor(user: Any) -> bool:
-    return settings.STAFF_TOTP and is_staff_person(user) and not is_mfa_enabled(user, [Authenticator.Type.TOTP])
 
 
 # What allauth asks of us ---------------------------------------------------------------------------------------------
@@ -138,7 +110,7 @@ class AccountAdapter(DefaultAccountAdapter):
         return [
             "allauth.account.stages.LoginByCodeStage",
             "allauth.mfa.stages.AuthenticateStage",
-            "doorstep.web.signin.StaffFactorStage",
+            "doorstep.web.second_factor.StaffFactorStage",
         ]
 
     def login(self, request: HttpRequest, user: Any) -> None:
@@ -165,28 +137,6 @@ class SocialAdapter(DefaultSocialAccountAdapter):
         return False
 
 
-class FactorAdapter(DefaultMFAAdapter):
-    """Secrets of the second factor are encrypted like every other sensitive value."""
-
-    error_messages = DefaultMFAAdapter.error_messages | {
-        "incorrect_code": _("动态码不对。请用应用里现在显示的 6 位数字。"),
-        "cannot_delete_authenticator": _("您的岗位必须使用动态码,不能停用。换手机请联系管理员。"),
-    }
-
-    def encrypt(self, text: str) -> str:
-        return base64.b64encode(seal(text, "mfa.secret")).decode()
-
-    def decrypt(self, encrypted_text: str) -> str:
-        return unseal(base64.b64decode(encrypted_text), "mfa.secret")
-
-    def build_totp_svg(self, url: str) -> str:
-        return ""  # the page draws the code itself, with the tag every page has
-
-    def can_delete_authenticator(self, authenticator: Authenticator) -> bool:
-        """Only residents may go back to one factor."""
-        return not (settings.STAFF_TOTP and is_staff_person(authenticator.user))
-
-
 # Residents: phone and code -------------------------------------------------------------------------------------------
 
 
@@ -211,16 +161,22 @@ class PhoneCode(LoginCodeVerificationProcess):
 
     @classmethod
     def resume(cls, stage: LoginStage) -> "PhoneCode | None":
-        return cls(stage).abort_if_invalid() if "sealed_phone" in stage.state else None  # type: ignore[no-any-return]
+        if "sealed_phone" not in stage.state:
+            return None
+        process = cls(stage)
+        if not process.is_valid():
+            process.abort()
+            return None
+        return process
 
     @property
     def phone(self) -> str:
         return unseal(base64.b64decode(self.state["sealed_phone"]), "session.phone")
 
     def send(self, skip_enumeration_mails: bool = False) -> None:
-        adapter = get_adapter(self.request)
-        self.state["code"] = adapter.generate_phone_verification_code(user=self.user, phone=self.phone)
-        adapter.send_verification_code_sms(user=self.user, phone=self.phone, code=self.code)
+        adapter, person = AccountAdapter(self.request), cast(Any, self.user)  # nobody yet when the phone is new
+        self.state["code"] = adapter.generate_phone_verification_code(user=person, phone=self.phone)
+        adapter.send_verification_code_sms(user=person, phone=self.phone, code=self.code)
 
     def resend(self) -> None:
         """A new code; the old one stops working, the failed attempts stay counted. Raises: RateLimited, SmsFailed."""
@@ -263,7 +219,7 @@ class PhoneView(RequestLoginCodeView):
         except SmsFailed:
             form.add_error("phone", _("短信没有发出去。请过一分钟再试,或到就近的工会站点。"))
             return self.form_invalid(form)
-        return HttpResponseRedirect(self.get_success_url())
+        return HttpResponseRedirect(self.passthrough_next_url(reverse("sign-in-code")))  # type: ignore[no-untyped-call]
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         return super().get_context_data(**kwargs) | {"entrances": entrances(), "code_minutes": CODE_MINUTES}
@@ -290,7 +246,7 @@ class CodeView(ConfirmLoginCodeView):
             messages.error(self.request, str(AccountAdapter.error_messages["rate_limited"]))
         except SmsFailed:
             messages.error(self.request, _("短信没有发出去。请过一分钟再试,或到就近的工会站点。"))
-        return HttpResponseRedirect(self.passthrough_next_url(reverse("sign-in-code")))
+        return HttpResponseRedirect(self.passthrough_next_url(reverse("sign-in-code")))  # type: ignore[no-untyped-call]
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         context = super().get_context_data(**kwargs)
@@ -342,57 +298,14 @@ class StaffView(LoginView):
         return super().get_context_data(**kwargs) | {"entrances": entrances()}
 
 
-class StaffFactorStage(LoginStage):
-    """The last step of a sign-in: somebody with a role and without a second factor sets one up first."""
-
-    key = "staff_factor"
-    urlname = "sign-in-factor"
-
-    def handle(self) -> tuple[HttpResponse | None, bool]:
-        if self.login.user is not None and needs_second_factor(self.login.user):
-            return headed_redirect_response("sign-in-factor"), True
-        return None, True
-
-
-@method_decorator(login_stage_required(stage=StaffFactorStage.key, redirect_urlname="sign-in-staff"), name="dispatch")
-class StaffFactorView(FormView):  # type: ignore[type-arg]
-    """Scan, type the first code, and only then be signed in; the recovery codes come right after."""
-
-    form_class = ActivateTOTPForm
-    template_name = "mfa/totp/first.html"
-
-    @property
-    def stage(self) -> LoginStage:
-        return self.request._login_stage  # type: ignore[attr-defined, no-any-return]
-
-    def get_form_kwargs(self) -> dict[str, Any]:
-        return super().get_form_kwargs() | {"user": self.stage.login.user}
-
-    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
-        context = super().get_context_data(**kwargs)
-        url = FactorAdapter().build_totp_url(self.stage.login.user, context["form"].secret)
-        return context | {"totp_url": url, "secret": context["form"].secret}
-
-    def form_valid(self, form: Any) -> HttpResponse:
-        person = self.stage.login.user
-        with transaction.atomic():
-            totp = TOTP.activate(person, form.secret)
-            Authenticator.objects.filter(user=person, type=Authenticator.Type.RECOVERY_CODES).delete()
-            RecoveryCodes.activate(person)
-        clear_totp_secret(self.request)
-        # The password was given a moment ago and the code just now: that is as fresh as asking again.
-        post_authentication(self.request, totp.instance, reauthenticated=True)
-        self.stage.login.redirect_url = reverse("mfa_view_recovery_codes")
-        return self.stage.exit()  # type: ignore[no-any-return]
-
-
 class PasswordView(PasswordChangeView):
     """Only those who have a password may change it; residents have none."""
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        if not request.user.has_usable_password():
+        if not isinstance(request.user, Person) or not request.user.has_usable_password():
             raise Http404
-        return super().dispatch(request, *args, **kwargs)
+        response: HttpResponseBase = super().dispatch(request, *args, **kwargs)
+        return response
 
 
 class ElsewhereView(ConnectionsView):
@@ -400,86 +313,3 @@ class ElsewhereView(ConnectionsView):
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         return super().get_context_data(**kwargs) | {"entrances": entrances()}
-
-
-class SecondFactorMiddleware:
-    """Catches the one case the sign-in cannot: somebody appointed while signed in with a phone code alone.
-
-    Pages that need a capability, the admin pages and the API send them to sign in again, now with a second factor.
-    """
-
-    def __init__(self, get_response: Any) -> None:
-        self.get_response = get_response
-
-    def __call__(self, request: HttpRequest) -> HttpResponse:
-        return self.get_response(request)  # type: ignore[no-any-return]
-
-    def process_view(self, request: HttpRequest, view: Any, args: Any, kwargs: Any) -> HttpResponse | None:
-        if not settings.STAFF_TOTP or not self._guarded(request, view) or not request.user.is_authenticated:
-            return None
-        if request.session.get("second_factor") == "held" or not is_staff_person(request.user):
-            return None
-        if is_mfa_enabled(request.user, [Authenticator.Type.TOTP]):
-            request.session["second_factor"] = "held"
-            return None
-        logout(request, show_message=False)
-        messages.info(request, _("您有了工作岗位。请重新登录一次,并设置动态码。"))
-        return HttpResponseRedirect(reverse("sign-in"))
-
-    def _guarded(self, request: HttpRequest, view: Any) -> bool:
-        face = getattr(view, "face", None)
-        if face is not None:
-            return bool(face.who == "capability")
-        match = request.resolver_match
-        return match is not None and bool({"admin", "ninja"} & set(match.app_names))
-
-
-# The demonstration ---------------------------------------------------------------------------------------------------
-
-
-def demo_people(at: datetime) -> list[dict[str, Any]]:
-    """Whom the story made for visitors to be, with their roles; three statements."""
-    in_force = Q(valid_from__lte=at) & (Q(valid_until__isnull=True) | Q(valid_until__gt=at))
-    appointments = Appointment.objects.filter(in_force).select_related("organisation").order_by("pk")
-    people = (
-        Person.objects.filter(username__startswith=DEMO_PREFIX, is_active=True)
-        .prefetch_related(Prefetch("appointments", appointments, to_attr="held"), "standings")
-        .order_by("username")[:MOST_DEMO_PEOPLE]
-    )
-    titles = {role.code: role.title for role in access.all_roles()}
-    return [
-        {
-            "person": person,
-            "staff": bool(person.held),
-            "roles": [f"{titles.get(held.role, held.role)} · {held.organisation}" for held in person.held],
-            "standings": [STANDINGS.get(kind, kind) for kind in sorted({one.kind for one in person.standings.all()})],
-        }
-        for person in people
-    ]
-
-
-def _demo_entries() -> list[DemoEntry]:
-    return [entry for room in all_rooms() for entry in room.demo]
-
-
-@access.public
-@never_cache
-@require_http_methods(["GET", "HEAD", "POST"])
-def demo_sign_in(request: HttpRequest) -> HttpResponse:
-    """One click per role; exists only in the demonstration."""
-    if not settings.DEMO:
-        raise Http404
-    if request.method != "POST":
-        people = demo_people(now())
-        groups = [(False, [who for who in people if not who["staff"]]), (True, [who for who in people if who["staff"]])]
-        context = {"groups": groups, "entries": _demo_entries(), "tab": "me"}
-        return render(request, "account/demo.html", context)
-    if entry := next((entry for entry in _demo_entries() if entry.code == request.POST.get("entry")), None):
-        return HttpResponseRedirect(entry.url(now()))
-    username = request.POST.get("username", "")
-    person = Person.objects.filter(username=username, username__startswith=DEMO_PREFIX, is_active=True).first()
-    if person is None:
-        raise Http404
-    logout(request, show_message=False)
-    record_authentication(request, person, method="demo")
-    return perform_login(request, Login(user=person, redirect_url=None))

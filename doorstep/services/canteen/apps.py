@@ -12,6 +12,7 @@ class CanteenConfig(AppConfig):
         from doorstep.kernel.common.access import register_pairing_page, register_role
         from doorstep.kernel.common.rooms import DemoEntry, DeskPage, Room, register
         from doorstep.services.canteen import figures, periodic, story
+        from doorstep.services.canteen.queries.wallet import wallet
 
         register_role(
             "union_officer",
@@ -55,8 +56,11 @@ class CanteenConfig(AppConfig):
                 url_name="canteen:near",
                 desk=(
                     DeskPage("canteen:programmes", _("补贴项目"), "coins", "canteen.programme"),
-                    DeskPage("canteen:issue", _("发券"), "send", "canteen.issue"),
+                    DeskPage("canteen:issue", _("发券"), "ticket", "canteen.issue"),
                     DeskPage("canteen:venues", _("餐厅"), "shop", "canteen.vet"),
+                    DeskPage("canteen:scoring", _("餐厅评审"), "star", "canteen.score"),
+                    DeskPage("canteen:deciding", _("餐厅定夺"), "gavel", "canteen.decide"),
+                    DeskPage("canteen:funding", _("拨经费"), "coins", "canteen.fund"),
                     DeskPage("canteen:settlements", _("结算"), "list", "canteen.settle"),
                     DeskPage("canteen:approvals", _("复核"), "check", "canteen.approve"),
                     DeskPage("canteen:watch", _("监督"), "shield", "canteen.watch"),
@@ -65,6 +69,7 @@ class CanteenConfig(AppConfig):
                     DeskPage("canteen:audit", _("审计"), "search", "canteen.audit"),
                 ),
                 article="canteen/live/article.html",
+                wallet=wallet,
                 figures=figures.figures,
                 figure_rows=figures.figure_rows,
                 story=story.tell,

@@ -1,0 +1,1 @@
+"""What people type in, read into plain values. Decisions are the actions'."""

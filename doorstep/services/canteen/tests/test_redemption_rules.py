@@ -73,9 +73,7 @@ def test_the_first_second_of_a_window_is_in_and_the_last_is_out(clock, expected)
 
 def test_after_lunch_the_refusal_says_when_dinner_begins():
     decision = decide(situation(at_local(DAY, 15)))
-    assert decision == Refused(
-        "outside_window", {"next": at_local(DAY, 17).isoformat(), "next_text": "今天 17:00"}
-    )
+    assert decision == Refused("outside_window", {"next": at_local(DAY, 17).isoformat(), "next_text": "今天 17:00"})
 
 
 def test_after_dinner_the_refusal_says_tomorrow():
@@ -94,9 +92,9 @@ def test_a_make_up_sunday_is_a_workday():
 
 
 def test_an_ordinary_sunday_is_not():
-    assert code_of(at_local(date(2025, 9, 21), 12), valid_until=at_local(date(2026, 1, 1)), opening_hours=WORKDAYS_ONLY) == (
-        "venue_closed"
-    )
+    assert code_of(
+        at_local(date(2025, 9, 21), 12), valid_until=at_local(date(2026, 1, 1)), opening_hours=WORKDAYS_ONLY
+    ) == ("venue_closed")
 
 
 def test_the_eighth_of_october_2025_is_a_holiday():
@@ -178,6 +176,9 @@ def test_one_meal_at_lunch_leaves_dinner():
 
 def test_midnight_starts_a_new_day_for_papers_and_vouchers():
     last = at_local(date(2025, 5, 31), 24)
-    assert code_of(last - timedelta(seconds=1), opening_hours="24/7", windows=(Window("all", "全天", 0, 1440),)) == "allowed"
+    assert (
+        code_of(last - timedelta(seconds=1), opening_hours="24/7", windows=(Window("all", "全天", 0, 1440),))
+        == "allowed"
+    )
     assert code_of(last, opening_hours="24/7", windows=(Window("all", "全天", 0, 1440),)) == "expired"
     assert last.astimezone(UTC).hour == 16

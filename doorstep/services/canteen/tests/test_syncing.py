@@ -1,4 +1,4 @@
-"""What a till served without network, handed in: nothing lost, nothing twice, every difference named and borne."""
+"""What a till served without network, handed in: nothing lost, nothing booked twice, every difference borne by somebody."""
 
 import base64
 import json

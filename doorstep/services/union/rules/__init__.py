@@ -1,0 +1,1 @@
+"""What the union decides: pure functions on plain values."""

@@ -82,7 +82,7 @@ function result(element) {
 let waiting = 0;
 export function offline(count = waiting) {
   waiting = count;
-  for (const banner of document.querySelectorAll("[data-offline]")) {
+  for (const banner of document.querySelectorAll(".banner[data-offline]")) {
     banner.hidden = navigator.onLine && waiting === 0;
     const text = waiting ? words.offline.replace("{n}", waiting) : words.offlineNone;
     banner.querySelector("[data-text]").textContent = text;

@@ -57,9 +57,10 @@ function windowOf(kind, now) {
 
 /** How much of today's declared exposure is used: what the union already bears, and what nobody has confirmed yet. */
 export async function exposure(config) {
-  const waiting = (await store.all("records")).filter((record) => record.status === "pending");
+  const records = await store.all("records");
+  const waiting = records.filter((record) => record.status === "pending");
   const used = waiting.reduce((sum, record) => sum + record.union_fen, config?.exposure_used_fen ?? 0);
-  return { waiting: waiting.length, used, cap: config?.exposure_cap_fen ?? 0 };
+  return { kept: records.length, waiting: waiting.length, used, cap: config?.exposure_cap_fen ?? 0 };
 }
 
 /**

@@ -69,8 +69,9 @@ export function dismiss() {
 }
 
 /** The bar about the network: hidden while all is well, else what is kept here and how much of the exposure is used. */
-export function network({ lost, waiting, used, cap }) {
-  const bar = document.querySelector("[data-offline]");
+export function network({ lost, kept, waiting, used, cap }) {
+  window.doorstep?.offline(waiting); // the shell's own bar must not leave while something waits
+  const bar = document.querySelector(".banner[data-offline]");
   const parts = [];
   if (lost) parts.push(fill(words.offline, { n: waiting }));
   else if (waiting > 0) parts.push(fill(words.waiting, { n: waiting }));
@@ -78,5 +79,5 @@ export function network({ lost, waiting, used, cap }) {
   bar.hidden = parts.length === 0;
   bar.querySelector("[data-text]").textContent = parts.join(" · ");
   root.toggleAttribute("data-lost", lost);
-  part("sync").hidden = waiting === 0;
+  part("sync").hidden = kept === 0;
 }
