@@ -51,6 +51,7 @@ INSTALLED_APPS = [
     "doorstep.kernel.notices",
     "doorstep.kernel.passes",
     "doorstep.kernel.files",
+    "doorstep.kernel.bookings",
     "doorstep.services.canteen",
     "doorstep.services.union",
 ]
