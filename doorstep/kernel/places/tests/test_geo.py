@@ -57,7 +57,9 @@ def test_nothing_within_the_metres_lies_beyond_the_degrees(lat: float, metres: f
         angle = away / 6_371_008.8
         phi = math.radians(lat)
         phi2 = math.asin(math.sin(phi) * math.cos(angle) + math.cos(phi) * math.sin(angle) * math.cos(bearing))
-        turn = math.atan2(math.sin(bearing) * math.sin(angle) * math.cos(phi), math.cos(angle) - math.sin(phi) * math.sin(phi2))
+        turn = math.atan2(
+            math.sin(bearing) * math.sin(angle) * math.cos(phi), math.cos(angle) - math.sin(phi) * math.sin(phi2)
+        )
         seen = max(seen, math.hypot(math.degrees(turn), math.degrees(phi2) - lat))
     assert seen <= reach + 1e-9
     assert seen > 0.7 * reach or metres > 500_000  # the bound is close where people walk

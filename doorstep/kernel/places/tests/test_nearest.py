@@ -20,7 +20,9 @@ HOURS = ("24/7", "Mo-Su 08:00-20:00", "Mo-Su 18:00-23:00", "Mo-Fr 09:00-12:00", 
 OPEN_AT_NOON = {"24/7", "Mo-Su 08:00-20:00"}  # 12:00 itself is past the end of 09:00-12:00
 
 
-def place(cast: Cast, lon: float, lat: float, hours: str = "24/7", facilities: tuple[str, ...] = (), kind: str = "k") -> UUID:
+def place(
+    cast: Cast, lon: float, lat: float, hours: str = "24/7", facilities: tuple[str, ...] = (), kind: str = "k"
+) -> UUID:
     made = Place.objects.create(
         id=uuid7(), organisation_id=cast.union(), kind=kind, name="点", longitude=lon, latitude=lat,
         opening_hours=hours, facilities=list(facilities),

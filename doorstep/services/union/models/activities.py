@@ -3,18 +3,19 @@
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
 
 from doorstep.kernel.common.ids import Identified
 from doorstep.kernel.common.vault import EncryptedField
-from doorstep.services.union.models.stations import Occupation
+from doorstep.services.union.models.membership import Occupation
 
 
 class Event(Identified):
     """Games around a holiday. ``results_digest`` is of the table as it was closed: anybody can compute it again."""
 
     class State(models.TextChoices):
-        OPEN = "open", "进行中"
-        CLOSED = "closed", "已结束"
+        OPEN = "open", _("进行中")
+        CLOSED = "closed", _("已结束")
 
     organisation = models.ForeignKey("organisations.Organisation", models.PROTECT, related_name="union_events")
     title = models.TextField()
@@ -39,8 +40,8 @@ class Stall(Identified):
     """One game of an event. The hours keep clear of the delivery peaks. ``better``: is more good, or less (seconds)?"""
 
     class Better(models.TextChoices):
-        HIGH = "high", "越多越好"
-        LOW = "low", "越少越好"
+        HIGH = "high", _("越多越好")
+        LOW = "low", _("越少越好")
 
     event = models.ForeignKey(Event, models.PROTECT, related_name="stalls")
     name = models.TextField()

@@ -3,46 +3,35 @@
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
 
 from doorstep.kernel.common.ids import Identified
+from doorstep.services.union.models.membership import Occupation
 
 
 class StationKind(models.TextChoices):
-    HOME = "union_home", "劳动者之家"
-    STATION = "union_station", "工会驿站"
+    HOME = "union_home", _("劳动者之家")
+    STATION = "union_station", _("工会驿站")
 
 
 class Have(models.TextChoices):
     """The six things a station must have 六有."""
 
-    SIGN = "sign", "有标识"
-    PLACE = "place", "有场所"
-    FACILITIES = "facilities", "有设施"
-    RULES = "rules", "有制度"
-    KEEPER = "keeper", "有专人"
-    MAP = "map", "上地图"
-
-
-class Occupation(models.TextChoices):
-    """What a visitor works as; the same words as the standings of people."""
-
-    RIDER = "rider", "外卖骑手"
-    COURIER = "courier", "快递员"
-    RIDE_DRIVER = "ride_driver", "网约车司机"
-    DRIVER = "driver", "货车司机"
-    LIVESTREAMER = "livestreamer", "主播"
-    ECOMMERCE = "ecommerce", "电商人员"
-    SANITATION = "sanitation", "环卫工人"
-    OTHER = "other", "其他劳动者"
+    SIGN = "sign", _("有标识")
+    PLACE = "place", _("有场所")
+    FACILITIES = "facilities", _("有设施")
+    RULES = "rules", _("有制度")
+    KEEPER = "keeper", _("有专人")
+    MAP = "map", _("上地图")
 
 
 class Station(Identified):
     """A workers' home or a union station; name, point, hours, area and what works today are its place's."""
 
     class State(models.TextChoices):
-        OPEN = "open", "正常"
-        WARNED = "warned", "已警告"
-        EXITED = "exited", "已退出"
+        OPEN = "open", _("正常")
+        WARNED = "warned", _("已警告")
+        EXITED = "exited", _("已退出")
 
     place = models.OneToOneField("places.Place", models.PROTECT, related_name="union_station")
     organisation = models.ForeignKey("organisations.Organisation", models.PROTECT, related_name="union_stations")
@@ -61,7 +50,8 @@ class Station(Identified):
         ]
         constraints = [
             models.CheckConstraint(
-                condition=Q(state="warned", mend_by__isnull=False) | ~Q(state="warned"), name="union_station_warned_until"
+                condition=Q(state="warned", mend_by__isnull=False) | ~Q(state="warned"),
+                name="union_station_warned_until",
             )
         ]
 
@@ -101,9 +91,9 @@ class Facility(Identified):
     """One thing a station offers. What is broken, or past its date (medicines), is not shown as there."""
 
     class State(models.TextChoices):
-        WORKING = "working", "可用"
-        BROKEN = "broken", "待修"
-        REMOVED = "removed", "已撤"
+        WORKING = "working", _("可用")
+        BROKEN = "broken", _("待修")
+        REMOVED = "removed", _("已撤")
 
     station = models.ForeignKey(Station, models.PROTECT, related_name="facilities")
     code = models.TextField()
@@ -152,7 +142,9 @@ class Defect(Identified):
     class Meta:
         constraints = [
             models.UniqueConstraint(
-                fields=["facility"], condition=Q(fixed_at__isnull=True, facility__isnull=False), name="union_defect_open_once"
+                fields=["facility"],
+                condition=Q(fixed_at__isnull=True, facility__isnull=False),
+                name="union_defect_open_once",
             ),
             models.CheckConstraint(
                 condition=Q(fixed_at__isnull=True) | Q(fixed_at__gte=F("reported_at")), name="union_defect_fixed_after"
@@ -201,9 +193,9 @@ class Visit(Identified):
     append_only = True
 
     class Method(models.TextChoices):
-        DOOR = "door", "扫门口的码"
-        CARD = "card", "出示会员卡"
-        TAP = "tap", "工作人员登记"
+        DOOR = "door", _("扫门口的码")
+        CARD = "card", _("出示会员卡")
+        TAP = "tap", _("工作人员登记")
 
     station = models.ForeignKey(Station, models.PROTECT, related_name="visits")
     person = models.ForeignKey("people.Person", models.PROTECT, null=True, related_name="station_visits")
