@@ -1,7 +1,7 @@
 """What may be asked about places: the calendar's overrides, and the nearest open now with these facilities."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -120,7 +120,7 @@ ORDER BY point(longitude, latitude) <-> point(%s, %s)"""
 
 def _outwards(
     longitude: float, latitude: float, kinds: Sequence[str], facilities: Sequence[str], day: date
-) -> Iterator[tuple[Any, ...]]:
+) -> Generator[tuple[Any, ...]]:
     """Matching rows in the order of plane degrees, read as far as the caller goes."""
     here = [longitude, latitude]
     with connection.cursor() as cursor:

@@ -19,6 +19,7 @@ from doorstep.kernel.common.action import action
 from doorstep.kernel.common.actor import Actor
 from doorstep.kernel.common.errors import Conflict, Invalid, NotAllowed, NotFound, Problem
 from doorstep.kernel.common.ids import uuid7
+from doorstep.kernel.common.vault import Sealed
 from doorstep.kernel.notices.actions import notify
 from doorstep.kernel.organisations.models import Organisation
 from doorstep.kernel.people.actions import give_consent
@@ -130,8 +131,10 @@ def book_checkup(*, actor: Actor, at: datetime, key: str, session_id: UUID, cons
 
 def _own(actor: Actor, booking_id: UUID) -> None:
     """Raises: NotFound for what is no check-up of this person."""
+    if actor.kind != "person" or actor.id is None:
+        raise NotFound
     mine = Booking.objects.filter(pk=booking_id, person_id=actor.id, session__union_checkup__isnull=False)
-    if actor.kind != "person" or not mine.exists():
+    if not mine.exists():
         raise NotFound
 
 
@@ -196,5 +199,5 @@ def read_result(*, actor: Actor, at: datetime, result_id: UUID) -> str:
         raise NotFound
     if result.read_at is None:
         CheckupResult.objects.filter(pk=result_id).update(read_at=at)
-    sealed = result.text
+    sealed: Sealed = result.text
     return sealed.reveal()

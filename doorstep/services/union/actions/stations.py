@@ -78,7 +78,7 @@ def locked_station(station_id: UUID) -> Station:
 def may_keep(actor: Actor, station: Station, at: datetime) -> bool:
     """Keepers and officers of its union, the person in charge, and a paired device at its door."""
     if actor.kind == "device":
-        device = Device.objects.filter(pk=actor.id, revoked_at=None).first()
+        device = Device.objects.filter(pk=actor.id, revoked_at=None).first() if actor.id else None
         return device is not None and device.place_id == station.place_id
     if actor.kind == "person" and actor.id is not None and actor.id == station.keeper_id:
         return True

@@ -105,10 +105,8 @@ def event_page(event_id: UUID, person_id: UUID | None) -> EventPage:
     prizes = list(Prize.objects.filter(stall__event=event).order_by("best", "name"))
     teams = list(Team.objects.filter(event=event).order_by("founded_at", "pk")[:MAX_ROWS])
     names = {team.pk: team for team in teams}
-    claims = {
-        claim.stall_id: claim
-        for claim in PrizeClaim.objects.select_related("prize").filter(stall__event=event, person_id=person_id)
-    }
+    mine = PrizeClaim.objects.select_related("prize").filter(stall__event=event)
+    claims = {claim.stall_id: claim for claim in mine.filter(person_id=person_id)} if person_id else {}
     pages = [
         StallPage(
             stall,
@@ -213,10 +211,11 @@ def round_page(round_id: UUID, person_id: UUID | None, at: datetime, limit: int 
     if found is None:
         raise NotFound
     rows = CheckupSlot.objects.select_related("session__place").filter(round=found).order_by("session__starts_at", "pk")
-    booked = Booking.objects.filter(person_id=person_id, session__union_checkup__round=found)
-    mine = {one.session_id: one for one in booked.exclude(state=Booking.State.CANCELLED)} if person_id else {}
+    booked = Booking.objects.filter(session__union_checkup__round=found).exclude(state=Booking.State.CANCELLED)
+    mine = {one.session_id: one for one in booked.filter(person_id=person_id)} if person_id else {}
     slots = [SlotLine(row, row.session.capacity - row.session.booked, mine.get(row.session_id)) for row in rows[:limit]]
-    result = CheckupResult.objects.filter(person_id=person_id, booking__session__union_checkup__round=found).first()
+    results = CheckupResult.objects.filter(booking__session__union_checkup__round=found)
+    result = results.filter(person_id=person_id).first() if person_id else None
     return RoundPage(found, slots, next(iter(mine.values()), None), result)
 
 

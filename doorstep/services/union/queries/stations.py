@@ -136,7 +136,7 @@ def desk_stations(organisation_ids: list[UUID], limit: int = MAX_ROWS) -> list[D
     rows = Station.objects.filter(organisation__path__overlap=organisation_ids).select_related("place", "keeper")
     rows = rows.annotate(
         defects_open=Subquery(open_defects.values("station").annotate(n=Count("pk")).values("n")),
-        last_points=Subquery(last.annotate(points=points).values("points")[:1]),
+        last_points=Subquery(last.annotate(total=points).values("total")[:1]),
         visit_count=Subquery(visits.values("station").annotate(n=Count("pk")).values("n")),
     )
     found = list(rows.order_by(F("defects_open").desc(nulls_last=True), "place__name", "pk")[:limit])
