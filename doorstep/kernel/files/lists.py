@@ -122,9 +122,7 @@ def _csv(content: bytes) -> Iterator[list[str]]:
 
 def _places(header: Sequence[str], columns: Sequence[Column]) -> dict[str, int]:
     """Field → place in the row. Raises: ListHeaderWrong, naming every compulsory column that is missing."""
-    titles = {
-        title.lower(): column.field for column in columns for title in (column.title, column.field, *column.also)
-    }
+    titles = {title.lower(): column.field for column in columns for title in (column.title, column.field, *column.also)}
     found: dict[str, int] = {}
     for index, cell in enumerate(header):
         field = titles.get(cell.strip().lower().removeprefix("\ufeff"))

@@ -36,9 +36,7 @@ def found_organisations(
     """
     access.require(actor, "organisations.manage", organisation_id, at)
     wanted = {one.parent_id for one in organisations}
-    parents = {
-        one.pk: one for one in Organisation.objects.filter(pk__in=wanted, path__contains=[organisation_id])
-    }
+    parents = {one.pk: one for one in Organisation.objects.filter(pk__in=wanted, path__contains=[organisation_id])}
     if missing := wanted - set(parents):
         raise ValueError(f"not at or below the list's organisation: {sorted(missing)}")
     rows = []

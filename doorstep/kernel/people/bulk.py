@@ -124,7 +124,8 @@ def register_people(
               "rows": len(people), "created": len(created), "named": len(named)},
     )  # fmt: skip
     return [
-        who or Registered(created.get(given.phone), given.phone in created, "" if given.phone in created else "just_taken")
+        who
+        or Registered(created.get(given.phone), given.phone in created, "" if given.phone in created else "just_taken")
         for given, who in zip(people, found, strict=True)
     ]
 
@@ -156,7 +157,11 @@ def attest_standings(
     held = Standing.objects.valid(at).filter(
         person_id__in={person_id for person_id, _kind in wanted}, kind__in={kind for _person, kind in wanted}
     )
-    lasting = Q(valid_until__isnull=True) if valid_until is None else Q(valid_until__isnull=True) | Q(valid_until__gte=valid_until)
+    lasting = (
+        Q(valid_until__isnull=True)
+        if valid_until is None
+        else Q(valid_until__isnull=True) | Q(valid_until__gte=valid_until)
+    )
     enough = set(held.filter(lasting).values_list("person_id", "kind"))
     rows = [
         Standing(

@@ -129,7 +129,8 @@ class Belonging(Identified):
     class Meta:
         constraints = [
             models.CheckConstraint(
-                condition=Q(valid_until__isnull=True) | Q(valid_until__gt=F("valid_from")), name="union_belonging_period"
+                condition=Q(valid_until__isnull=True) | Q(valid_until__gt=F("valid_from")),
+                name="union_belonging_period",
             ),
             models.UniqueConstraint(
                 fields=["membership"], condition=Q(valid_until__isnull=True), name="union_belonging_open_once"

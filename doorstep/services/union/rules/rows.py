@@ -30,9 +30,10 @@ MERCHANT_COLUMNS = (
 
 # What people write for an occupation → its value.
 OCCUPATIONS: Mapping[str, str] = {
-    "外卖骑手": "rider", "外卖配送员": "rider", "外卖员": "rider", "骑手": "rider", "快递员": "courier", "快递小哥": "courier",
-    "货车司机": "driver", "卡车司机": "driver", "网约车司机": "ride_driver", "滴滴司机": "ride_driver", "网络主播": "livestreamer",
-    "主播": "livestreamer", "电商": "ecommerce", "电商人员": "ecommerce", "商户员工": "shop", "店员": "shop", "其他": "other",
+    "外卖骑手": "rider", "外卖配送员": "rider", "外卖员": "rider", "骑手": "rider",
+    "快递员": "courier", "快递小哥": "courier", "货车司机": "driver", "卡车司机": "driver",
+    "网约车司机": "ride_driver", "滴滴司机": "ride_driver", "网络主播": "livestreamer", "主播": "livestreamer",
+    "电商": "ecommerce", "电商人员": "ecommerce", "商户员工": "shop", "店员": "shop", "其他": "other",
 }  # fmt: skip
 
 
