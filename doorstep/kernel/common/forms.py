@@ -61,8 +61,8 @@ def attempt[Receipt](
             raise
         _say(form, "", problem)
     except KeyReused:
-        form.data = form.data.copy()
-        form.data["key"] = new_key()
+        given: Any = form.data
+        form.data = {**given.dict(), "key": new_key()} if hasattr(given, "dict") else {**given, "key": new_key()}
         form.add_error(None, _("这张表刚才已经提交过。内容确实要改的话,请再提交一次。"))
     except Problem as problem:
         name = problem.field if isinstance(problem, Invalid) else ""

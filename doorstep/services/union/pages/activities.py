@@ -25,7 +25,7 @@ from doorstep.kernel.common.ids import uuid7
 from doorstep.kernel.organisations.models import Organisation
 from doorstep.services.union.actions import activities, checkups
 from doorstep.services.union.forms import activities as forms_of
-from doorstep.services.union.models import CheckupRound, CheckupSlot, Event, Prize, Stall
+from doorstep.services.union.models import CheckupRound, CheckupSlot, Event, Prize, Stall, Team
 from doorstep.services.union.pages.station_parts import FORM, answer, complain, complain_of, mine, named
 from doorstep.services.union.queries import activities as queries
 
@@ -124,7 +124,10 @@ def prize_claim(request: HttpRequest, prize_id: UUID) -> HttpResponse:
 @require_safe
 def prize(request: HttpRequest, claim_id: UUID) -> HttpResponse:
     """My prize with its code."""
-    context = queries.my_prize(request.user.pk, claim_id, now())
+    person_id = access.actor_of(request).id
+    if person_id is None:
+        raise NotFound
+    context = queries.my_prize(person_id, claim_id, now())
     return render(request, "union/activities/prize.html", {**context, "tab": "wallet"})
 
 
@@ -167,7 +170,8 @@ def checkup_cancel(request: HttpRequest, booking_id: UUID) -> HttpResponse:
         messages.success(request, _("取消了,位子让给后面的人。"))
     except Problem as problem:
         complain(request, problem)
-    slot = CheckupSlot.objects.filter(session__bookings__pk=booking_id, session__bookings__person=request.user).first()
+    mine = Booking.objects.filter(pk=booking_id, person_id=request.user.pk)
+    slot = CheckupSlot.objects.filter(session__bookings__in=mine).first()
     return redirect("union:checkup", slot.round_id) if slot else redirect("union:activities")
 
 
@@ -305,7 +309,7 @@ def event_step(request: HttpRequest, event_id: UUID, step: str) -> HttpResponse:
     if step not in STEPS:
         raise NotFound
     stalls = list(Stall.objects.filter(event_id=event_id).values_list("pk", "name"))
-    teams = list(queries.Team.objects.filter(event_id=event_id).values_list("pk", "name"))
+    teams = list(Team.objects.filter(event_id=event_id).values_list("pk", "name"))
     builders: dict[str, Callable[[], forms.Form]] = {
         "stall": lambda: forms_of.StallForm(request.POST),
         "prize": lambda: forms_of.PrizeForm(request.POST, stalls=stalls),
@@ -365,8 +369,13 @@ def round_new(request: HttpRequest) -> HttpResponse:
     )
     if request.method == "POST" and form.is_valid():
         given = dict(form.cleaned_data)
-        ids = {"organisation_id": UUID(given.pop("organisation")), "clinic_id": UUID(given.pop("clinic"))}
-        made = attempt(form, lambda: checkups.open_checkup(actor=actor, at=at, **ids, **given))
+        organisation_id, clinic_id = UUID(given.pop("organisation")), UUID(given.pop("clinic"))
+        made = attempt(
+            form,
+            lambda: checkups.open_checkup(
+                actor=actor, at=at, organisation_id=organisation_id, clinic_id=clinic_id, **given
+            ),
+        )
         if made:
             messages.success(request, _("开好了,下一步加时间。"))
             return redirect("union:checkup-case", made)

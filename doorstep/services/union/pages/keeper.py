@@ -44,7 +44,8 @@ def _kept(request: HttpRequest, station_id: UUID, at: datetime) -> Station:
 def choose(request: HttpRequest) -> HttpResponse:
     """The keeper's stations; with one only, that one."""
     actor, at = access.actor_of(request), now()
-    found = queries.kept_by(request.user.pk, mine(actor, "union.station", at))
+    assert actor.id is not None  # the face has seen to it
+    found = queries.kept_by(actor.id, mine(actor, "union.station", at))
     if len(found) == 1:
         return redirect("union:keeper", found[0].pk)
     return render(request, "union/keeper/choose.html", {"stations": found})

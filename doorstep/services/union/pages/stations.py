@@ -60,7 +60,7 @@ def finder(request: HttpRequest) -> HttpResponse:
     found = near_stations(
         longitude=longitude, latitude=latitude, at=at, facilities=chosen, open_now=not everything, kinds=kinds
     )
-    query = "?" + urlencode({"lon": longitude, "lat": latitude}) if told else ""
+    query = "?" + urlencode({"lon": str(longitude), "lat": str(latitude)}) if told else ""
     context = {
         "found": found,
         "places": [_row(one, query) for one in found],
