@@ -1,10 +1,12 @@
 # Two commands: `make demo` and `make test`. Everything else is for people who work on Doorstep.
-PYTHON ?= python3.13
+PYTHON ?= $(shell for name in python3.13 python3 python; do \
+	$$name -c 'import sys; sys.exit(sys.version_info < (3, 13))' 2>/dev/null && echo $$name && break; done)
 BIN := .venv/bin
 
 .PHONY: demo serve test check check-long bench lock clean
 
 .venv/run: requirements.txt pyproject.toml
+	@test -n "$(PYTHON)" || { echo "Doorstep needs Python 3.13 or newer, as python3.13 or python3."; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
@@ -15,9 +17,11 @@ BIN := .venv/bin
 	@touch $@
 
 demo: .venv/run          ## replay the page's story and serve it
+	@$(BIN)/doorstep messages --compile
 	$(BIN)/doorstep demo
 
 serve: .venv/run         ## serve what is in the database
+	@$(BIN)/doorstep messages --compile
 	$(BIN)/doorstep serve
 
 test: .venv/dev          ## the test suite

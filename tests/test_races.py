@@ -108,7 +108,9 @@ UNGUARDED = recording._RECORD.replace(
 def test_64_scans_of_one_voucher_at_once_are_one_redemption(world: CanteenWorld) -> None:
     days = noons(world, SINGLE_ROUNDS)
     vouchers = world.give_vouchers(world.rider, count=10, days=90)
-    vouchers += world.give_vouchers(world.rider, count=10, days=90) + world.give_vouchers(world.rider, count=10, days=90)
+    vouchers += world.give_vouchers(world.rider, count=10, days=90) + world.give_vouchers(
+        world.rider, count=10, days=90
+    )
     device = till_of(world)
     with Crew(64) as crew:
         for voucher, at in zip(vouchers, days, strict=True):

@@ -34,8 +34,12 @@ PLANTED: dict[int, Callable[[], object]] = {
         "(SELECT id FROM entitlements_use WHERE payer_fen = 1300 LIMIT 1)"
     ),
     3: lambda: MenuItem.objects.filter(day=FIRST_DAY).first().delete(),  # type: ignore[union-attr]
-    4: lambda: execute("UPDATE places_place SET opening_hours = 'Mo-Su 10:30-14:30,17:00-21:00' WHERE name LIKE '堂客%'"),
-    5: lambda: Venue.objects.filter(opened_at__year=2025, opened_at__month=5).update(opened_at="2025-06-06T09:00:00+08:00"),
+    4: lambda: execute(
+        "UPDATE places_place SET opening_hours = 'Mo-Su 10:30-14:30,17:00-21:00' WHERE name LIKE '堂客%'"
+    ),
+    5: lambda: Venue.objects.filter(opened_at__year=2025, opened_at__month=5).update(
+        opened_at="2025-06-06T09:00:00+08:00"
+    ),
 }
 
 

@@ -7,11 +7,30 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext_lazy as _
 from ninja import NinjaAPI
 from ninja.errors import HttpError, ValidationError
+from ninja.openapi.schema import OpenAPISchema
 
-from doorstep.kernel.common import problems
+from doorstep.kernel.common import access, problems
 from doorstep.kernel.common.errors import Invalid, NotFound, NotSignedIn, Problem
+from doorstep.kernel.common.problems import PROBLEM_TYPE
 
-api = NinjaAPI(title="家门口 Doorstep", version="1", urls_namespace="api", docs_url="docs")
+
+class HouseAPI(NinjaAPI):
+    """The framework takes every answer for plain JSON; here refusals are problem documents, and the contract says so."""
+
+    def get_openapi_schema(self, **kwargs: Any) -> OpenAPISchema:
+        schema = super().get_openapi_schema(**kwargs)
+        for methods in schema["paths"].values():
+            for operation in methods.values():
+                for status, answer in operation["responses"].items():
+                    if int(status) >= 400 and "content" in answer:
+                        answer["content"] = {PROBLEM_TYPE: answer["content"]["application/json"]}
+        return schema
+
+
+# Anybody may read what the API offers; what it does is asked of each operation.
+api = HouseAPI(
+    title="家门口 Doorstep", version="1", urls_namespace="api", docs_url="docs", docs_decorator=access.public
+)
 
 
 @api.exception_handler(Problem)

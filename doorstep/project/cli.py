@@ -17,6 +17,15 @@ def _setup() -> None:
     django.setup()
 
 
+def _setup_with_tables() -> None:
+    """Like :func:`_setup`, for commands that read: an empty database is said in words."""
+    _setup()
+    from django.db import connection
+
+    if "ledger_account" not in connection.introspection.table_names():
+        raise click.ClickException("The database is empty. Run `doorstep migrate`, or `make demo` for the story.")
+
+
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="doorstep")
 def main() -> None:
@@ -79,7 +88,10 @@ def demo(host: str, port: int, scale: str, fresh: bool) -> None:
 @click.option("--json", "as_json", is_flag=True)
 def story(check: bool, scale: str, as_json: bool) -> None:
     """Replay the page's story through actions, or check its figures."""
-    _setup()
+    if check:
+        _setup_with_tables()
+    else:
+        _setup()
     from doorstep.project import demo as telling
 
     if not check:
@@ -95,7 +107,7 @@ def story(check: bool, scale: str, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True)
 def verify(as_json: bool) -> None:
     """Prove the ledger, the entitlements and the audit log; exit 1 when a finding is there."""
-    _setup()
+    _setup_with_tables()
     from doorstep.project.verifying import report
 
     result = report()
@@ -129,7 +141,9 @@ def restore(path: Path, yes: bool) -> None:
 @main.command()
 def check() -> None:
     """Static checks: Django's own for deployment, migrations complete, translations complete."""
+    # What a production site would have set, so that only what the code gets wrong is reported.
     os.environ.setdefault("DOORSTEP_HTTPS", "1")
+    os.environ.setdefault("DOORSTEP_EMAIL_URL", "smtp://mail.example:587")
     _setup()
     from django.core.management import call_command
 

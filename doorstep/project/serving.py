@@ -7,6 +7,7 @@ start, so that starting again is always enough.
 
 import json
 import logging
+import multiprocessing
 import os
 import signal
 import socket
@@ -16,7 +17,7 @@ import threading
 from contextlib import suppress
 from pathlib import Path
 from types import FrameType
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import psutil
 from django.conf import settings
@@ -27,10 +28,13 @@ from doorstep.project import embedded
 from doorstep.project.lifeline import PARENT
 from doorstep.project.migrating import migrate
 
+if TYPE_CHECKING:
+    from granian import Granian
+
 logger = logging.getLogger("doorstep.serving")
 
 BLOCKING_THREADS = 4
-STOP_SECONDS = 20
+STOP_SECONDS = 10
 RESTART_SECONDS = 1.0
 
 
@@ -175,7 +179,7 @@ def run(*, host: str, port: int, workers: int, announce_demo: bool = False) -> i
         keeper.start()
         background.start()
         _announce(host, port, announce_demo)
-        _serve(host, port, workers)
+        web_server("doorstep.project.wsgi:application", host, port, workers).serve()
     finally:
         background.stop()
         keeper.stop()
@@ -183,13 +187,16 @@ def run(*, host: str, port: int, workers: int, announce_demo: bool = False) -> i
     return 0
 
 
-def _serve(host: str, port: int, workers: int) -> None:
+def web_server(target: str, host: str, port: int, workers: int, *, factory: bool = False) -> "Granian":
+    """Granian as we run it, for any WSGI target: benchmarks serve their yardstick with the same settings."""
     from granian import Granian
     from granian.constants import Interfaces
     from granian.log import LogLevels
 
-    server = Granian(
-        "doorstep.project.wsgi:application",
+    # This process has threads: a forked child could inherit a lock that nobody will ever release, and our signal handlers.
+    multiprocessing.set_start_method("spawn", force=True)
+    return Granian(
+        target,
         address=host,
         port=port,
         interface=Interfaces.WSGI,
@@ -201,5 +208,5 @@ def _serve(host: str, port: int, workers: int) -> None:
         respawn_interval=0.5,
         workers_kill_timeout=STOP_SECONDS,
         log_level=LogLevels.warning,
+        factory=factory,
     )
-    server.serve()

@@ -21,6 +21,5 @@ STORAGES = {
 }
 MEDIA_ROOT = Path(tempfile.gettempdir()) / f"doorstep-test-files-{os.getpid()}"
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-TASKS = {"default": {"BACKEND": "django.tasks.backends.dummy.DummyBackend"}}
 MAILERS = {"default": {"BACKEND": "django.core.mail.backends.locmem.EmailBackend"}}
 WHITENOISE_AUTOREFRESH = True

@@ -56,8 +56,8 @@ urlpatterns = [
     path("me/factor/recovery/new", signed_in(recovery.generate_recovery_codes), name="mfa_generate_recovery_codes"),
     path("me/factor/recovery/file", signed_in(recovery.download_recovery_codes), name="mfa_download_recovery_codes"),
     # WeChat and OpenID; their pages answer only when an operator configured them
-    path("sign-in/weixin", public(weixin.oauth2_login), name="weixin_login"),
-    path("sign-in/weixin/back", public(weixin.oauth2_callback), name="weixin_callback"),
+    path("sign-in/weixin", public(signin.if_configured(weixin.oauth2_login)), name="weixin_login"),
+    path("sign-in/weixin/back", public(signin.if_configured(weixin.oauth2_callback)), name="weixin_callback"),
     path("sign-in/openid/<slug:provider_id>", public(openid.login), name="openid_connect_login"),
     path("sign-in/openid/<slug:provider_id>/back", public(openid.callback), name="openid_connect_callback"),
     path("sign-in/elsewhere/cancelled", public(social.login_cancelled), name="socialaccount_login_cancelled"),

@@ -6,6 +6,7 @@ Everything else, the pending login in the session, attempts, expiry, rate limits
 """
 
 import base64
+import functools
 from typing import Any, cast
 
 from allauth.account.adapter import DefaultAccountAdapter, get_adapter
@@ -20,6 +21,7 @@ from allauth.account.views import ConfirmLoginCodeView, LoginView, PasswordChang
 from allauth.core import ratelimit
 from allauth.core.exceptions import RateLimited
 from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
+from allauth.socialaccount.models import SocialApp
 from allauth.socialaccount.views import ConnectionsView
 from django import forms
 from django.conf import settings
@@ -313,3 +315,16 @@ class ElsewhereView(ConnectionsView):
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         return super().get_context_data(**kwargs) | {"entrances": entrances()}
+
+
+def if_configured(view: access.View) -> access.View:
+    """A provider's page without its provider is no page: 404, not a fault of ours."""
+
+    @functools.wraps(view)
+    def answered(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        try:
+            return view(request, *args, **kwargs)
+        except SocialApp.DoesNotExist:
+            raise Http404 from None
+
+    return answered

@@ -1,9 +1,7 @@
 """A real browser against a live server: Debian's chromium, the committed database, a canteen that serves at any hour."""
 
-import os
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,32 +9,8 @@ import pytest
 from doorstep.kernel.common.access import DEVICE_COOKIE
 from doorstep.services.canteen.tests.till_world import TillWorld
 
-CHROMIUM = Path("/usr/bin/chromium")
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 PHONE = {"width": 360, "height": 740}
 TABLET = {"width": 1024, "height": 768}
-
-
-@pytest.fixture(scope="session")
-def chromium() -> Iterator[Any]:
-    if not CHROMIUM.exists():
-        pytest.skip("needs Debian's chromium: apt-get install chromium")
-    playwright = pytest.importorskip("playwright.sync_api")
-    # Playwright's loop lives in this thread; Django would take the tests' own database calls for asynchronous ones.
-    os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"
-    with playwright.sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
-        yield browser
-        browser.close()
-    del os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"]
 
 
 @pytest.fixture

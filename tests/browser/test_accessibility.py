@@ -44,9 +44,7 @@ def session_cookie(person_id: Any, url: str) -> list[dict[str, str]]:
     from doorstep.kernel.people.models import Person
 
     client = Client()
-    client.force_login(
-        Person.objects.get(pk=person_id), backend="allauth.account.auth_backends.AuthenticationBackend"
-    )
+    client.force_login(Person.objects.get(pk=person_id), backend="allauth.account.auth_backends.AuthenticationBackend")
     return [{"name": "sessionid", "value": client.cookies["sessionid"].value, "url": url}]
 
 

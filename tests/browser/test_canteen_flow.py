@@ -92,7 +92,7 @@ def test_scanning_the_next_customer_does_not_confirm_the_one_before(canteen, pai
     scan(page, canteen.code(canteen.voucher(), now()))
     page.wait_for_selector("#stage-preview:not([hidden])")
     scan(page, canteen.code(canteen.voucher(canteen.rider("周小满"), canteen.free), now()))
-    page.locator('[data-part=person]', has_text='周*').wait_for()
+    page.locator("[data-part=person]", has_text="周*").wait_for()
     assert page.locator("#stage-preview [data-part=collect]").inner_text() == "不收钱"
     assert Use.objects.count() == 0
 

@@ -26,6 +26,7 @@ from doorstep.kernel.common import problems
 from doorstep.kernel.common.actor import Actor, device_actor, person_actor
 from doorstep.kernel.common.clock import now
 from doorstep.kernel.common.errors import NotAllowed, NotSignedIn, Problem, Text
+from doorstep.kernel.common.hot import fetch
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +141,12 @@ def new_device_secret() -> tuple[str, bytes]:
     return secret, hashlib.sha256(secret.encode()).digest()
 
 
+_DEVICE = """
+SELECT kind, name, place_id, organisation_id, public_key FROM organisations_device
+WHERE id = %(id)s AND secret_digest = %(digest)s AND revoked_at IS NULL
+"""
+
+
 def device_from_token(token: str) -> DevicePrincipal | None:
     """``<device id>.<secret>`` → the device, when it is paired and not revoked. One statement."""
     ident, _, secret = token.partition(".")
@@ -147,16 +154,10 @@ def device_from_token(token: str) -> DevicePrincipal | None:
         device_id = UUID(ident)
     except ValueError:
         return None
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """SELECT kind, name, place_id, organisation_id, public_key FROM organisations_device
-               WHERE id = %s AND secret_digest = %s AND revoked_at IS NULL""",
-            [device_id, hashlib.sha256(secret.encode()).digest()],
-        )
-        row = cursor.fetchone()
-    if row is None:
+    rows = fetch(_DEVICE, {"id": device_id, "digest": hashlib.sha256(secret.encode()).digest()})
+    if not rows:
         return None
-    kind, name, place_id, organisation_id, key = row
+    kind, name, place_id, organisation_id, key = rows[0]
     return DevicePrincipal(device_id, kind, name, place_id, organisation_id, bytes(key) if key else None)
 
 

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from django import forms
+from django.http import QueryDict
 from django.utils.translation import gettext_lazy as _
 
 from doorstep.kernel.common.clock import CITY_ZONE
@@ -61,8 +62,10 @@ def attempt[Receipt](
             raise
         _say(form, "", problem)
     except KeyReused:
-        given: Any = form.data
-        form.data = {**given.dict(), "key": new_key()} if hasattr(given, "dict") else {**given, "key": new_key()}
+        if isinstance(form.data, QueryDict):
+            renewed = form.data.copy()
+            renewed["key"] = new_key()
+            form.data = renewed
         form.add_error(None, _("这张表刚才已经提交过。内容确实要改的话,请再提交一次。"))
     except Problem as problem:
         name = problem.field if isinstance(problem, Invalid) else ""

@@ -15,7 +15,7 @@ def fetch(statement: str, parameters: Mapping[str, Any]) -> list[tuple[Any, ...]
     try:
         with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as cursor:
             cursor.execute(statement, parameters, prepare=True)
-            return cursor.fetchall() if cursor.description else []
+            return cursor.fetchall() if cursor.pgresult and cursor.pgresult.nfields else []
     finally:
         if connection.queries_logged:
             connection.queries_log.append({"sql": statement, "time": f"{time.monotonic() - started:.3f}"})

@@ -9,6 +9,8 @@ from django.shortcuts import render
 from doorstep.kernel.common.canonical import plain
 from doorstep.kernel.common.errors import Invalid, Problem
 
+PROBLEM_TYPE = "application/problem+json"
+
 
 def as_json(problem: Problem) -> dict[str, Any]:
     """``code`` is stable; ``title`` says what happened, ``detail`` what to do next."""
@@ -30,7 +32,7 @@ def json_response(problem: Problem) -> HttpResponse:
     return HttpResponse(
         json.dumps(as_json(problem), ensure_ascii=False),
         status=problem.status,
-        content_type="application/problem+json",
+        content_type=PROBLEM_TYPE,
     )
 
 

@@ -149,12 +149,12 @@ class Use(Identified):
     append_only = True
     updatable = ("reversed_at", "reversed_by_kind", "reversed_by_id", "reversal_reason", "slot", "quota_slot")
 
-    entitlement = models.ForeignKey(Entitlement, models.PROTECT, related_name="uses")
-    terms_version = models.ForeignKey(TermsVersion, models.PROTECT, related_name="uses")
-    person = models.ForeignKey("people.Person", models.PROTECT, related_name="uses")
-    place = models.ForeignKey("places.Place", models.PROTECT, related_name="uses")
+    entitlement = models.ForeignKey(Entitlement, models.PROTECT, related_name="uses", db_index=False)
+    terms_version = models.ForeignKey(TermsVersion, models.PROTECT, related_name="uses", db_index=False)
+    person = models.ForeignKey("people.Person", models.PROTECT, related_name="uses", db_index=False)
+    place = models.ForeignKey("places.Place", models.PROTECT, related_name="uses", db_index=False)
     device = models.ForeignKey("organisations.Device", models.PROTECT, null=True, related_name="uses")
-    payee = models.ForeignKey("ledger.Account", models.PROTECT, related_name="+")
+    payee = models.ForeignKey("ledger.Account", models.PROTECT, related_name="+", db_index=False)
     at = models.DateTimeField()
     day = models.DateField()
     window = models.TextField(blank=True, db_default="")

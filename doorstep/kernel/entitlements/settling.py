@@ -151,7 +151,7 @@ def prepare(
         raise DayNotOver(day=last_day.isoformat(), from_when=f"{local(settled_from(last_day)):%Y-%m-%d %H:%M}")
     settlement_id = uuid7()
     number = statement_number(prefix, payee_id, payer_id, first_day, last_day)
-    parameters = {
+    parameters: dict[str, Any] = {
         "id": settlement_id, "service": service, "payee": payee_id, "payer": payer_id, "first": first_day,
         "last": last_day, "number": number, "by": actor.id if actor.kind == "person" else None, "at": at,
     }  # fmt: skip

@@ -84,11 +84,11 @@ class Transfer(Identified):
     append_only = True
 
     batch = models.UUIDField()
-    debit = models.ForeignKey(Account, models.PROTECT, related_name="debits")
-    credit = models.ForeignKey(Account, models.PROTECT, related_name="credits")
+    debit = models.ForeignKey(Account, models.PROTECT, related_name="debits", db_index=False)
+    credit = models.ForeignKey(Account, models.PROTECT, related_name="credits", db_index=False)
     amount_fen = models.BigIntegerField()
     kind = models.TextField(choices=Kind, default=Kind.POSTED)
-    pending = models.ForeignKey("self", models.PROTECT, null=True, related_name="resolutions")
+    pending = models.ForeignKey("self", models.PROTECT, null=True, related_name="resolutions", db_index=False)
     released_fen = models.BigIntegerField(default=0)
     expires_at = models.DateTimeField(null=True)
     code = models.TextField()

@@ -21,6 +21,7 @@ from openpyxl.writer.excel import ExcelWriter
 from doorstep.kernel.common.clock import local
 
 NAMESPACE = "urn:iso:std:iso:20022:tech:xsd:pain.001.001.09"
+_DEFAULT_NAMESPACE: Any = {None: NAMESPACE}  # lxml's way to say: no prefix
 ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
 MAX_NAME, MAX_ID, MAX_ACCOUNT = 140, 35, 34
 
@@ -83,7 +84,7 @@ def payment_xml(order: PaymentOrder) -> bytes:
     if len(order.number) > MAX_ID or not 0 < len(order.creditor.account) <= MAX_ACCOUNT:
         raise ValueError("number or account too long for a payment order")
     amount = amount_text(order.amount_fen)
-    document = etree.Element(f"{{{NAMESPACE}}}Document", nsmap={None: NAMESPACE})
+    document = etree.Element(f"{{{NAMESPACE}}}Document", nsmap=_DEFAULT_NAMESPACE)
     message = _child(document, "CstmrCdtTrfInitn")
     header = _child(message, "GrpHdr")
     _child(header, "MsgId", text=order.number)
@@ -119,8 +120,8 @@ def payment_xml(order: PaymentOrder) -> bytes:
 class _SteadyZip(ZipFile):
     """A zip archive whose members carry no clock: openpyxl writes through it, twice the same."""
 
-    def writestr(self, name: Any, data: Any, *args: Any, **kwargs: Any) -> None:
-        info = ZipInfo(str(name), ZIP_EPOCH)
+    def writestr(self, zinfo_or_arcname: Any, data: Any, *args: Any, **kwargs: Any) -> None:
+        info = ZipInfo(str(zinfo_or_arcname), ZIP_EPOCH)
         info.compress_type = ZIP_DEFLATED
         info.external_attr = 0o600 << 16
         super().writestr(info, data, *args, **kwargs)
@@ -167,7 +168,8 @@ def _fill(page: Any, sheet: Sheet) -> None:
 
 def _cell(page: Any, amount: Any, value: Any, money: bool) -> Any:
     if money and value is not None:
-        copied = WriteOnlyCell(page, value=Decimal(value) / 100)
+        yuan: Any = Decimal(value) / 100
+        copied: Any = WriteOnlyCell(page, value=yuan)
         copied._style = amount._style
         return copied
     if isinstance(value, str) and value[:1] == "=":

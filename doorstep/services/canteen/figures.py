@@ -83,7 +83,8 @@ def menu() -> Figure:
     )
     items = MenuItem.objects.count()
     computed = ";".join(f"{dishes} + {soups}" for dishes, soups, _count in sets) or "—"
-    values = {"dishes": str(sets[0][0]), "soups": str(sets[0][1])} if sets else {}
+    dishes, soups = sets[0][:2] if sets else ("—", "—")
+    values = {"dishes": str(dishes), "soups": str(soups)}
     return Figure(3, "menu", _("一份工作餐:菜 + 汤"), "8 + 1", computed, items, computed == "8 + 1", values)
 
 
@@ -133,7 +134,8 @@ def hours() -> Figure:
     rows = _hours()
     pairs = sorted({(lunch, dinner) for _name, _text, lunch, dinner in rows})
     computed = ";".join(f"{lunch} / {dinner}" for lunch, dinner in pairs) or "—"
-    values = {"lunch": pairs[0][0], "dinner": pairs[0][1]} if pairs else {}
+    lunch, dinner = pairs[0] if pairs else ("", "")
+    values = {"lunch": lunch or "—", "dinner": dinner or "—"}
     page = "15:00 / 21:00"
     return Figure(4, "hours", _("午餐、晚餐延长到"), page, computed, len(rows), computed == page, values)
 

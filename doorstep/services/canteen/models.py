@@ -6,6 +6,7 @@ Vouchers are entitlements, redemptions are uses, statements are settlements: tho
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
 
 from doorstep.kernel.common.ids import Identified
 
@@ -14,8 +15,8 @@ WORKER_CAP_FEN = 900
 
 
 class Meal(models.TextChoices):
-    LUNCH = "lunch", "午餐"
-    DINNER = "dinner", "晚餐"
+    LUNCH = "lunch", _("午餐")
+    DINNER = "dinner", _("晚餐")
 
 
 class Call(Identified):
@@ -37,13 +38,13 @@ class Venue(Identified):
     """A restaurant on its way from application to serving. ``payee`` is the ledger account of what it is owed."""
 
     class State(models.TextChoices):
-        APPLIED = "applied", "已申请"
-        VISITED = "visited", "已走访"
-        APPROVED = "approved", "已通过"
-        REJECTED = "rejected", "未通过"
-        OPEN = "open", "营业中"
-        SUSPENDED = "suspended", "暂停"
-        CLOSED = "closed", "已退出"
+        APPLIED = "applied", _("已申请")
+        VISITED = "visited", _("已走访")
+        APPROVED = "approved", _("已通过")
+        REJECTED = "rejected", _("未通过")
+        OPEN = "open", _("营业中")
+        SUSPENDED = "suspended", _("暂停")
+        CLOSED = "closed", _("已退出")
 
     call = models.ForeignKey(Call, models.PROTECT, related_name="venues")
     organisation = models.ForeignKey("organisations.Organisation", models.PROTECT, related_name="canteen_venues")
@@ -80,9 +81,9 @@ class Paper(Identified):
     """A licence with an expiry. From 00:00 of the day after ``expires_on`` the venue may not redeem."""
 
     class Kind(models.TextChoices):
-        BUSINESS_LICENCE = "business_licence", "营业执照"
-        FOOD_PERMIT = "food_permit", "食品经营许可证"
-        HEALTH_CERTIFICATE = "health_certificate", "健康证"
+        BUSINESS_LICENCE = "business_licence", _("营业执照")
+        FOOD_PERMIT = "food_permit", _("食品经营许可证")
+        HEALTH_CERTIFICATE = "health_certificate", _("健康证")
 
     venue = models.ForeignKey(Venue, models.PROTECT, related_name="papers")
     kind = models.TextField(choices=Kind)
@@ -190,8 +191,8 @@ class VoucherKind(Identified):
     """Free meal or fixed amount off. Its dated conditions are versions of kernel terms."""
 
     class Kind(models.TextChoices):
-        FREE = "free", "免费餐券"
-        OFF = "off", "减免券"
+        FREE = "free", _("免费餐券")
+        OFF = "off", _("减免券")
 
     programme = models.ForeignKey(Programme, models.PROTECT, related_name="kinds")
     kind = models.TextField(choices=Kind)
@@ -206,8 +207,8 @@ class MenuItem(Identified):
     """One dish or soup of a venue's set on a day; the page's "eight dishes and a soup" is counted from these."""
 
     class Kind(models.TextChoices):
-        DISH = "dish", "菜"
-        SOUP = "soup", "汤"
+        DISH = "dish", _("菜")
+        SOUP = "soup", _("汤")
 
     venue = models.ForeignKey(Venue, models.PROTECT, related_name="menu")
     day = models.DateField()
@@ -224,9 +225,9 @@ class Alert(Identified):
     """A watch rule saw something; ``explanation`` says it in words, ``evidence`` counts and ids."""
 
     class State(models.TextChoices):
-        OPEN = "open", "待处理"
-        EXPLAINED = "explained", "已说明"
-        CONFIRMED = "confirmed", "属实"
+        OPEN = "open", _("待处理")
+        EXPLAINED = "explained", _("已说明")
+        CONFIRMED = "confirmed", _("属实")
 
     venue = models.ForeignKey(Venue, models.PROTECT, null=True, related_name="alerts")
     device = models.ForeignKey("organisations.Device", models.PROTECT, null=True, related_name="+")
@@ -272,9 +273,9 @@ class Feedback(Identified):
     """A diner's rating, complaint or food-safety report. ``severity`` (1–3) is of food-safety reports alone."""
 
     class Kind(models.TextChoices):
-        RATING = "rating", "评价"
-        COMPLAINT = "complaint", "投诉"
-        FOOD_SAFETY = "food_safety", "食品安全"
+        RATING = "rating", _("评价")
+        COMPLAINT = "complaint", _("投诉")
+        FOOD_SAFETY = "food_safety", _("食品安全")
 
     kind = models.TextField(choices=Kind)
     venue = models.ForeignKey(Venue, models.PROTECT, related_name="feedback")

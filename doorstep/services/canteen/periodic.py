@@ -3,9 +3,11 @@
 from datetime import datetime
 
 from doorstep.kernel.common.actor import system_actor
+from doorstep.kernel.common.clock import local, local_day
 from doorstep.kernel.entitlements.actions import close_offer
 from doorstep.kernel.entitlements.models import Grant
-from doorstep.services.canteen.actions import venues
+from doorstep.kernel.entitlements.settling import last_settled_day
+from doorstep.services.canteen.actions import venues, watching
 
 WORKER = system_actor("canteen.periodic")
 MAX_OFFERS = 100
@@ -21,7 +23,17 @@ def close_ended_offers(at: datetime) -> int:
     return len(ended)
 
 
+def watch(at: datetime) -> None:
+    """Every ten minutes over today; once over each day that is over and whose tills have had their time to synchronise."""
+    over = last_settled_day(at)
+    wall = local(at)
+    part = f"{wall:%Y-%m-%d/%H}:{wall.minute // 10}0"
+    watching.run_watch_once(actor=WORKER, at=at, key=f"watch/{part}", day=local_day(at))
+    watching.run_watch_once(actor=WORKER, at=at, key=f"watch/{over}/over", day=over)
+
+
 def run(at: datetime) -> None:
-    """Offers that ended, papers that will."""
+    """Offers that ended, papers that will, and what looks odd."""
     close_ended_offers(at)
     venues.warn_papers(actor=WORKER, at=at)
+    watch(at)

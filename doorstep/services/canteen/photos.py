@@ -1,9 +1,10 @@
 """Reading the code in a photograph, for tills without a scanner whose browser cannot read codes itself."""
 
 import io
-from typing import BinaryIO
+from typing import Any
 
 import zxingcpp
+from django.core.files import File
 from django.utils.translation import gettext_lazy as _
 from PIL import Image
 
@@ -13,6 +14,7 @@ MAX_PHOTO_BYTES = 8 * 1024 * 1024
 MAX_PHOTO_PIXELS = 50_000_000  # the largest phone cameras; a bomb claims billions
 WORKING_PIXELS = 2000  # a QR code of 162 characters is 45 modules wide: this is plenty, and quick
 FORMATS = ("JPEG", "PNG", "WEBP")
+QR_CODES = zxingcpp.BarcodeFormats([zxingcpp.BarcodeFormat.QRCode])
 
 
 class PhotoTooBig(Problem):
@@ -45,7 +47,7 @@ class SeveralCodes(Problem):
     remedy = _("请只拍一个人的码。")
 
 
-def read_photo(photo: BinaryIO, size_bytes: int) -> str:
+def read_photo(photo: "File[Any]", size_bytes: int) -> str:
     """The one QR code in a photograph.
 
     Raises: PhotoTooBig (bytes or claimed pixels, before anything is unpacked), PhotoUnreadable, NoCodeFound, SeveralCodes.
@@ -55,7 +57,12 @@ def read_photo(photo: BinaryIO, size_bytes: int) -> str:
     data = photo.read(MAX_PHOTO_BYTES + 1)
     if len(data) > MAX_PHOTO_BYTES:
         raise PhotoTooBig
-    found = {code.text for code in zxingcpp.read_barcodes(_small_grey(data), formats=zxingcpp.BarcodeFormat.QRCode)}
+    found = {
+        code.text
+        for code in zxingcpp.read_barcodes(
+            _small_grey(data), formats=zxingcpp.BarcodeFormats([zxingcpp.BarcodeFormat.QRCode])
+        )
+    }
     found.discard("")
     if not found:
         raise NoCodeFound

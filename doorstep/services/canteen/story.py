@@ -20,12 +20,21 @@ from doorstep.kernel.common.actor import Actor, person_actor, system_actor
 from doorstep.kernel.common.clock import at_local
 from doorstep.kernel.common.ids import uuid7
 from doorstep.kernel.common.rooms import Step
-from doorstep.kernel.entitlements.models import Entitlement
+from doorstep.kernel.entitlements.models import Entitlement, Use
 from doorstep.kernel.organisations.actions import appoint, found_organisation, pair_device
 from doorstep.kernel.passes.codes import PassKind, issue
 from doorstep.kernel.people.actions import attest_standing, register_person
 from doorstep.kernel.people.models import Person
-from doorstep.services.canteen.actions import issuing, programmes, redeeming, settling, syncing, venues
+from doorstep.services.canteen.actions import (
+    feedback,
+    issuing,
+    programmes,
+    redeeming,
+    settling,
+    syncing,
+    venues,
+    watching,
+)
 from doorstep.services.canteen.models import Meal, Venue, VoucherKind
 from doorstep.services.canteen.refusals import RedemptionRefused
 
@@ -121,7 +130,7 @@ def key(*parts: object) -> str:
 def tell(scale: str, step: Step) -> None:
     """Replay the canteen's story. ``scale``: ``small`` (a few seconds) or ``full`` (the programme's 14,300 vouchers)."""
     workers, free, off = SCALES[scale]
-    told = Told(step, total=workers * (1 + free + off) + 42)
+    told = Told(step, total=workers * (1 + free + off) + 47)
     _people(told, workers)
     _programme(told)
     for venue in (*VENUES, NIGHT_VENUE):
@@ -130,6 +139,8 @@ def tell(scale: str, step: Step) -> None:
     _first_day(told)
     _meals(told)
     _offline_dinner(told)
+    _opinions(told)
+    _watch(told)
     _settle(told)
     _today(told)
 
@@ -422,6 +433,53 @@ def _all_open(person_id: UUID) -> list[UUID]:
         .order_by("number")
         .values_list("pk", flat=True)[:1]
     )
+
+
+def _opinions(told: Told) -> None:
+    """Diners rate what they ate; one complains and is answered."""
+    words = [
+        (5, "辣椒炒肉下饭。"),
+        (5, ""),
+        (4, "米饭可以再软一点。"),
+        (5, "两点半来还是热的。"),
+        (3, "人多,等了十分钟。"),
+    ]
+    uses = Use.objects.order_by("at").select_related("person")[: len(words) * 3]
+    for index, use in enumerate(uses):
+        stars, text = words[index % len(words)]
+        feedback.rate_meal(
+            actor=person_actor(use.person_id, use.person.name),
+            at=use.at + timedelta(minutes=40),
+            key=key("rate", use.pk),
+            use_id=use.pk,
+            stars=stars,
+            text=text,
+        )
+    use = uses[2]
+    at = use.at + timedelta(hours=1)
+    complaint = feedback.complain(
+        actor=person_actor(use.person_id, use.person.name),
+        at=at,
+        key=key("complaint"),
+        venue_id=told.venue_ids[VENUES[0].name],
+        text="汤上得慢,催了两次。",
+        use_id=use.pk,
+    )
+    feedback.answer_feedback(
+        actor=told.officer,
+        at=at + timedelta(hours=3),
+        key=key("answer"),
+        feedback_id=complaint.feedback_id,
+        answer="已和店里说好:高峰时汤放在取餐口自取。谢谢您告诉我们。",
+    )
+    told.tick("评价与投诉", 3)
+
+
+def _watch(told: Told) -> None:
+    """The watch rules look at every day on which somebody ate."""
+    for day in Use.objects.order_by("day").values_list("day", flat=True).distinct()[:60]:
+        watching.run_watch(actor=STORY, at=at_local(day, 23), day=day)
+    told.tick("监督", 2)
 
 
 def _settle(told: Told) -> None:

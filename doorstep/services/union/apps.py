@@ -11,6 +11,8 @@ class UnionConfig(AppConfig):
     def ready(self) -> None:
         from doorstep.kernel.common.access import register_pairing_page, register_role
         from doorstep.kernel.common.rooms import ConsentKind, DeskPage, Room, register
+        from doorstep.services.union import figures, story
+        from doorstep.services.union.queries.wallet import wallet
 
         register_role(
             "union_officer",
@@ -31,6 +33,7 @@ class UnionConfig(AppConfig):
         register_role("union_leader", _("工会负责人"), {"union.approve", "union.overview"})
         register_role("station_keeper", _("驿站管理员"), {"union.station"})
         register_role("checkup_doctor", _("体检医生"), {"union.checkups", "bookings.attend"})
+        register_role("street_secretary", _("街道党工委"), {"union.overview"})
         register_role("merchant_manager", _("商户负责人"), {"union.merchant"})
 
         register_pairing_page("door", "union:door-pair")
@@ -56,6 +59,11 @@ class UnionConfig(AppConfig):
                         _("体检机构把结果加密放到这里,只有您自己能看;工会只知道多少人查过。"),
                     ),
                 ),
+                wallet=wallet,
+                article="union/live/article.html",
+                figures=figures.figures,
+                figure_rows=figures.figure_rows,
+                story=story.tell,
                 tone="jade",
                 order=20,
             )

@@ -4,20 +4,17 @@ import pytest
 from django.urls import reverse
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
-CHROMIUM = "/usr/bin/chromium"
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-         "--disable-component-update", "--disable-sync"]  # fmt: skip
 LOOKS = {"light": ("light", False), "dark": ("dark", False), "large": ("light", True), "dark large": ("dark", True)}
 RULES = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}}
 
 
-@pytest.fixture
-def chromium():
-    playwright = pytest.importorskip("playwright.sync_api")
-    with playwright.sync_playwright() as p:
-        browser = p.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()
+@pytest.fixture(autouse=True)
+def _leave_no_window(chromium):
+    before = chromium.contexts
+    yield
+    for context in chromium.contexts:
+        if context not in before:
+            context.close()
 
 
 def visit(browser, url, scheme="light", large=False, width=360):

@@ -13,34 +13,21 @@ from doorstep.kernel.audit.signing import newest_key
 from doorstep.kernel.passes.codes import PassKind, issue, public_keys_json
 from doorstep.kernel.passes.errors import PassExpired, PassForged, PassNotYetValid, PassUnreadable
 
-CHROMIUM = Path("/usr/bin/chromium")
 SCRIPT = Path(__file__).parents[1] / "static" / "passes" / "verify.js"
 ORIGIN = "http://localhost"  # a secure context without TLS, which WebCrypto asks for; nothing listens there
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 AT = datetime(2026, 3, 2, 4, 30, tzinfo=UTC)
 NOW = int(AT.timestamp())
 SUBJECT = UUID("019a0000-0000-7000-8000-00000000000a")
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(not CHROMIUM.exists(), reason="needs Debian's chromium: apt-get install chromium"),
-]
+pytestmark = pytest.mark.browser
 
 Reader = Callable[..., dict[str, Any]]
 
 
 @pytest.fixture(scope="module")
-def in_browser() -> Iterator[Reader]:
+def in_browser(chromium: Any) -> Iterator[Reader]:
     """Call ``readPass`` in a page; answers to every request come from here, none leaves the machine."""
-    from playwright.sync_api import Route, sync_playwright
+    from playwright.sync_api import Route
 
     def answer(route: Route) -> None:
         if route.request.url == f"{ORIGIN}/verify.js":
@@ -48,21 +35,17 @@ def in_browser() -> Iterator[Reader]:
         else:
             route.fulfill(content_type="text/html", body="<!doctype html><title>till</title>")
 
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS)
-        page = browser.new_page()
-        page.route("**/*", answer)
-        page.goto(ORIGIN)
+    page = chromium.new_page()
+    page.route("**/*", answer)
+    page.goto(ORIGIN)
 
-        def read(text: str, now: int = NOW, keys: dict[str, str] | None = None) -> dict[str, Any]:
-            given = [text, public_keys_json() if keys is None else keys, now]
-            found: dict[str, Any] = page.evaluate(
-                "async (given) => (await import('/verify.js')).readPass(...given)", given
-            )
-            return found
+    def read(text: str, now: int = NOW, keys: dict[str, str] | None = None) -> dict[str, Any]:
+        given = [text, public_keys_json() if keys is None else keys, now]
+        found: dict[str, Any] = page.evaluate("async (given) => (await import('/verify.js')).readPass(...given)", given)
+        return found
 
-        yield read
-        browser.close()
+    yield read
+    page.close()
 
 
 def test_a_good_code_is_read_as_python_reads_it(in_browser: Reader) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
-from django.utils.translation import gettext as _now
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from doorstep.kernel.audit.log import record
@@ -85,12 +85,11 @@ def rate_meal(
 
 
 def _own_use(actor: Actor, use_id: UUID) -> Use:
-    use = Use.objects.filter(
-        pk=use_id,
-        person_id=actor.id if actor.kind == "person" else None,
-        reversed_at=None,
-        place__canteen_venue__isnull=False,
-    ).first()
+    """Raises: NotAllowed (nobody eats for a device), NotFound."""
+    if actor.kind != "person" or actor.id is None:
+        raise NotAllowed
+    own = Use.objects.filter(pk=use_id, person_id=actor.id, reversed_at=None, place__canteen_venue__isnull=False)
+    use = own.first()
     if use is None:
         raise NotFound(text=_("没有找到您的这一餐。"), remedy=_("请从卡包的用餐记录里打开。"))
     return use
@@ -162,7 +161,7 @@ def complain(
     notify(
         person_ids=people_with("canteen.feedback", venue.organisation_id, at),
         template="canteen.complaint",
-        title=_now("新的投诉:{venue}").format(venue=venue.place.name),
+        title=gettext("新的投诉:{venue}").format(venue=venue.place.name),
         body=text.strip()[:200],
         at=at,
         url=f"/canteen/desk/feedback/{feedback.pk}",
@@ -196,8 +195,8 @@ def report_food_safety(
     notify(
         person_ids=people_with("canteen.feedback", venue.call.organisation_id, at),
         template="canteen.food_safety",
-        title=_now("食品安全反映:{venue}").format(venue=venue.place.name),
-        body=_now("{severity}。{text}").format(severity=SEVERITIES[severity], text=text.strip()[:200]),
+        title=gettext("食品安全反映:{venue}").format(venue=venue.place.name),
+        body=gettext("{severity}。{text}").format(severity=SEVERITIES[severity], text=text.strip()[:200]),
         at=at,
         url=f"/canteen/desk/feedback/{feedback.pk}",
         channels=(Notice.Channel.IN_APP, Notice.Channel.SMS),
@@ -237,7 +236,7 @@ def answer_feedback(*, actor: Actor, at: datetime, key: str, feedback_id: UUID, 
     notify(
         person_ids=[feedback.person_id],
         template="canteen.feedback_answered",
-        title=_now("{venue} 的反馈有答复了").format(venue=venue.place.name),
+        title=gettext("{venue} 的反馈有答复了").format(venue=venue.place.name),
         body=answer.strip()[:200],
         at=at,
     )

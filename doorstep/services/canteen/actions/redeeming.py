@@ -29,6 +29,7 @@ from doorstep.kernel.places.queries import calendar_overrides
 from doorstep.services.canteen.models import Venue
 from doorstep.services.canteen.queries.redemption import Loaded, load
 from doorstep.services.canteen.refusals import REFUSALS, RedemptionRefused
+from doorstep.services.canteen.rules.asking import Request, Scanned
 from doorstep.services.canteen.rules.redemption import VOID_WITHIN, Allowed, Refused, decide, outside
 
 ACTION = "canteen.redeem_voucher"
@@ -36,17 +37,6 @@ SCAN_PREFIX = "SCAN:"
 SCAN_SECONDS = 120
 _SCAN_SALT = "canteen.scan"
 MAX_CODE_LENGTH = 400
-
-
-@dataclass(frozen=True, slots=True)
-class Scanned:
-    """What a code points at: an entitlement by id, or by its number when it was typed."""
-
-    entitlement_id: UUID | None
-    number: int | None
-    printed: bool
-    issued_at: datetime | None
-    scope: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,16 +98,6 @@ def _read_scan(text: str, at: datetime, device_id: UUID) -> Scanned:
     if not 0 <= at.timestamp() - issued < SCAN_SECONDS:
         raise RedemptionRefused("scan_expired")
     return Scanned(UUID(entitlement), None, printed, None, scope)
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """One redemption asked for. ``key`` is the client's; ``digest`` of the code tells a retry from another request."""
-
-    key: str
-    scanned: Scanned
-    at: datetime
-    digest: bytes
 
 
 def request_digest(code: str) -> bytes:

@@ -24,17 +24,11 @@ from doorstep.kernel.common.ids import uuid7
 from doorstep.kernel.entitlements.models import OfflineConflict, Refusal, Use
 from doorstep.kernel.entitlements.recording import KeyTaken, NewUse, record_uses
 from doorstep.kernel.ledger.actions import NewTransfer, post
-from doorstep.services.canteen.actions.redeeming import (
-    ACTION,
-    Request,
-    check_key,
-    new_use,
-    read_code,
-    request_digest,
-)
+from doorstep.services.canteen.actions.redeeming import ACTION, check_key, new_use, read_code, request_digest
 from doorstep.services.canteen.models import VoucherKind
 from doorstep.services.canteen.queries.redemption import Loaded, load
 from doorstep.services.canteen.refusals import REFUSALS, RedemptionRefused
+from doorstep.services.canteen.rules.asking import Request
 from doorstep.services.canteen.rules.redemption import CLOCK_SKEW, OFFLINE_HOURS, Refused, decide
 
 MAX_RECORDS = 200

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from django.db import IntegrityError, transaction
 from django.utils import translation
-from django.utils.translation import gettext as _now
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from doorstep.kernel.audit.log import record
@@ -74,6 +74,12 @@ def run_watch(*, actor: Actor, at: datetime, day: date) -> WatchReceipt:
     return WatchReceipt(day, len(new), grown, len(seen) - len(new) - grown)
 
 
+@action
+def run_watch_once(*, actor: Actor, at: datetime, key: str, day: date) -> WatchReceipt:
+    """:func:`run_watch` for the worker, which comes by every minute: the key says which run this is."""
+    return run_watch(actor=actor, at=at, day=day)
+
+
 def _keep(seen: list[counted.Seen], at: datetime) -> tuple[list[Alert], int]:
     """New findings become alerts; one that is still open takes the larger figures; a closed one that went on is new."""
     wanted = {item.finding.fingerprint: item for item in seen}
@@ -102,7 +108,7 @@ def _keep(seen: list[counted.Seen], at: datetime) -> tuple[list[Alert], int]:
 def _alert(item: counted.Seen, fingerprint: str, at: datetime) -> Alert:
     finding = item.finding
     with translation.override("zh-hans"):
-        explanation = watch.explain(finding.rule, finding.figures)
+        explanation = counted.in_words(finding.rule, finding.figures)
     return Alert(
         id=uuid7(),
         venue_id=item.venue_id,
@@ -133,11 +139,13 @@ def _tell(alerts: Iterable[Alert], at: datetime) -> None:
         venue.pk: venue for venue in Venue.objects.filter(pk__in=[a.venue_id for a in urgent]).select_related("place")
     }
     for alert in urgent:
-        venue = venues[alert.venue_id]
+        venue = venues.get(alert.venue_id) if alert.venue_id else None
+        if venue is None:
+            continue
         notify(
             person_ids=people_with("canteen.watch", venue.organisation_id, at),
             template="canteen.alert",
-            title=_now("监督提醒:{venue}").format(venue=venue.place.name),
+            title=gettext("监督提醒:{venue}").format(venue=venue.place.name),
             body=alert.explanation,
             at=at,
             url=f"/canteen/desk/watch/{alert.pk}",
@@ -227,7 +235,9 @@ def place_hold(
         raise AlreadyHeld from None
     data = {"venue_id": venue_id, "reason": reason.strip(), "alert_id": alert_id}
     _record(actor, "place_hold", "hold", hold.pk, venue.organisation_id, at, data)
-    _tell_venue(venue, _now("付款暂时冻结"), _now("原因:{reason}。供餐和核销照常。").format(reason=reason.strip()), at)
+    _tell_venue(
+        venue, gettext("付款暂时冻结"), gettext("原因:{reason}。供餐和核销照常。").format(reason=reason.strip()), at
+    )
     return HoldReceipt(hold.pk, venue.pk)
 
 
@@ -273,5 +283,5 @@ def release_hold(*, actor: Actor, at: datetime, key: str, hold_id: UUID, reason:
     hold.save(update_fields=["released_at", "release_reason", "released_by"])
     data = {"venue_id": hold.venue_id, "reason": reason.strip()}
     _record(actor, "release_hold", "hold", hold.pk, hold.venue.organisation_id, at, data)
-    _tell_venue(hold.venue, _now("付款已解除冻结"), _now("说明:{reason}").format(reason=reason.strip()), at)
+    _tell_venue(hold.venue, gettext("付款已解除冻结"), gettext("说明:{reason}").format(reason=reason.strip()), at)
     return HoldReceipt(hold.pk, hold.venue_id)

@@ -20,7 +20,7 @@ from doorstep.kernel.entitlements.actions import claim as claim_offer
 from doorstep.kernel.entitlements.models import Entitlement
 from doorstep.kernel.places.geo import in_china
 from doorstep.services.canteen.models import Meal
-from doorstep.services.canteen.pages.parts import page_number
+from doorstep.services.canteen.pages.parts import me, page_number
 from doorstep.services.canteen.queries import venues as venue_queries
 from doorstep.services.canteen.queries import wallet
 
@@ -61,7 +61,7 @@ def near(request: HttpRequest) -> HttpResponse:
         "meal": Meal(venue_queries.meal_now(at)).label,
         "open_count": sum(venue.open_until is not None for venue in found),
         "at": at,
-        "held": wallet.wallet(request.user.pk, at) if request.user.is_authenticated else [],
+        "held": wallet.wallet(me(request), at) if request.user.is_authenticated else [],
     }  # fmt: skip
     return render(request, "canteen/diner/near.html", context)
 
@@ -102,7 +102,7 @@ def venue(request: HttpRequest, venue_id: UUID) -> HttpResponse:
 @require_safe
 def ticket(request: HttpRequest, entitlement_id: UUID) -> HttpResponse:
     """One voucher, large: the code, what it takes off, where and when it counts."""
-    found = wallet.ticket(request.user.pk, entitlement_id, now())
+    found = wallet.ticket(me(request), entitlement_id, now())
     return render(request, "canteen/diner/ticket_page.html", {"ticket": found, "tab": "wallet", **found.context})
 
 
@@ -111,7 +111,7 @@ def ticket(request: HttpRequest, entitlement_id: UUID) -> HttpResponse:
 @require_safe
 def ticket_code(request: HttpRequest, entitlement_id: UUID) -> HttpResponse:
     """The code alone, fresh; when the voucher was used meanwhile, where and when. Only one's own."""
-    found = wallet.ticket(request.user.pk, entitlement_id, now())
+    found = wallet.ticket(me(request), entitlement_id, now())
     return render(request, "canteen/diner/code.html", {"ticket": found, **found.context})
 
 
@@ -148,7 +148,7 @@ def ticket_print(request: HttpRequest, entitlement_id: UUID) -> HttpResponse:
 def claims(request: HttpRequest) -> HttpResponse:
     """Offers: open, coming, taken or gone."""
     at = now()
-    context = {"offers": wallet.offers(request.user.pk, at), "key": str(uuid7()), "at": at}
+    context = {"offers": wallet.offers(me(request), at), "key": str(uuid7()), "at": at}
     return render(request, "canteen/diner/claims.html", context)
 
 
@@ -175,8 +175,8 @@ def claim(request: HttpRequest, grant_id: UUID) -> HttpResponse:
 def history(request: HttpRequest) -> HttpResponse:
     """What one has eaten, and what it cost."""
     at, page = now(), page_number(request)
-    uses, more = wallet.history(request.user.pk, page)
+    uses, more = wallet.history(me(request), page)
     context: dict[str, Any] = {
-        "uses": uses, "more": more, "page": page, "month": wallet.this_month(request.user.pk, at), "at": at,
+        "uses": uses, "more": more, "page": page, "month": wallet.this_month(me(request), at), "at": at,
     }  # fmt: skip
     return render(request, "canteen/diner/history.html", context)

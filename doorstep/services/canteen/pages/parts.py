@@ -9,7 +9,7 @@ from django.shortcuts import render
 
 from doorstep.kernel.common import access
 from doorstep.kernel.common.actor import Actor
-from doorstep.kernel.common.errors import NotFound
+from doorstep.kernel.common.errors import NotFound, NotSignedIn
 from doorstep.kernel.organisations.models import Organisation
 
 MOST_PAGES = 50
@@ -19,6 +19,14 @@ UNREADABLE = 422
 def mine(actor: Actor, capability: str, at: datetime) -> list[UUID]:
     """The organisations in which the signed-in person holds a capability."""
     return access.organisations_with(actor.id, capability, at) if actor.id else []
+
+
+def me(request: HttpRequest) -> UUID:
+    """The signed-in person. Raises: NotSignedIn."""
+    person_id = access.actor_of(request).id
+    if person_id is None:
+        raise NotSignedIn
+    return person_id
 
 
 def named(organisation_ids: list[UUID]) -> list[tuple[UUID, str]]:

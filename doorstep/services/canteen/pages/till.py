@@ -148,13 +148,14 @@ def _words(language: str) -> dict[str, Any]:
         "no": _("不能用"),
         "wait": _("尚未确认"),
         "collect": _("请收 {amount} 元"),
+        "collect_now": _("请收"),
         "collect_none": _("不收钱"),
+        "collect_hold": _("先不收钱"),
         "collect_later": _("先不收钱,联网后再看"),
         "unconfirmed": _("已存在本机,联网后自动确认"),
         "offline": _("离线,已存 {n} 笔"),
         "exposure": _("上限 {cap} 元,已用 {used} 元"),
         "waiting": _("{n} 笔等待确认"),
-        "back": _("网络通了,正在确认…"),
         "asking": _("没收到回答,正在再问一次…"),
         "unanswered": _("没收到回答"),
         "unanswered_next": _("网络恢复后会自动再问,不会重复扣券。先请顾客稍等。"),
@@ -179,18 +180,23 @@ def _words(language: str) -> dict[str, Any]:
         "network": _("网络没通,这一步没有做成。"),
         "network_next": _("请再试一次。"),
         "server": _("系统出了问题。"),
-        "offline_refusals": {
-            "short_code_offline": [_("离线时不能用短码。"), _("请扫顾客屏幕上的二维码。")],
-            "photo_offline": [_("离线时不能读照片。"), _("请用扫码枪或摄像头。")],
-            "no_config": [_("离线资料已过期,现在不能收券。"), _("资料最多用 4 小时;请先连上网络。")],
-            "clock_moved": [_("这台设备的时间被改过。"), _("请连上网络校准后再收券。")],
-            "no_signing_key": [_("这台设备没有签名钥匙,离线时不能收券。"), _("请连上网络,或重新配对。")],
-            "no_kind": [_("这家店现在没有能用的券。"), _("请联系工会。")],
-            "exposure_cap": [_("离线额度用完了。"), _("请连上网络再收券;现在按原价收。")],
-            "used_here": [_("这张券今天在这里用过了。"), _("看看卡包里还有没有别的券。")],
-            "scanned_here": [_("这张券刚刚在这台设备上收过。"), _("联网后会显示结果。")],
-            "pass_check_unsupported": [_("这个浏览器不能离线验码。"), _("请连上网络,或换新版浏览器。")],
-        },
+        "offline_refusals": _offline_refusals(),
+    }
+
+
+def _offline_refusals() -> dict[str, list[str]]:
+    """What only a till without network can have to say: what happened, and what helps."""
+    return {
+        "short_code_offline": [_("离线时不能用短码。"), _("请扫顾客屏幕上的二维码。")],
+        "photo_offline": [_("离线时不能读照片。"), _("请用扫码枪或摄像头。")],
+        "no_config": [_("离线资料已过期,现在不能收券。"), _("资料最多用 4 小时;请先连上网络。")],
+        "clock_moved": [_("这台设备的时间被改过。"), _("请连上网络校准后再收券。")],
+        "no_signing_key": [_("这台设备没有签名钥匙,离线时不能收券。"), _("请连上网络,或重新配对。")],
+        "no_kind": [_("这家店现在没有能用的券。"), _("请联系工会。")],
+        "exposure_cap": [_("离线额度用完了。"), _("请连上网络再收券;现在按原价收。")],
+        "used_here": [_("这张券今天在这里用过了。"), _("看看卡包里还有没有别的券。")],
+        "scanned_here": [_("这张券刚刚在这台设备上收过。"), _("联网后会显示结果。")],
+        "pass_check_unsupported": [_("这个浏览器不能离线验码。"), _("请连上网络,或换新版浏览器。")],
     }
 
 

@@ -29,6 +29,8 @@ from doorstep.services.canteen.models import Venue, VoucherKind
 from doorstep.services.canteen.pages.parts import answer, mine, named, uuid_or_none
 from doorstep.services.canteen.queries import programmes as programme_queries
 from doorstep.services.canteen.queries import venues as venue_queries
+from doorstep.services.canteen.rules.vetting import SCORES_NEEDED
+from doorstep.services.canteen.spreadsheets import MAX_BYTES
 
 FORM = ("GET", "HEAD", "POST")
 VALID_DAYS = 30
@@ -45,7 +47,7 @@ def programme_list(request: HttpRequest) -> HttpResponse:
     rows = programme_queries.programmes(mine(access.actor_of(request), "canteen.programme", at))
     totals = {name: sum(getattr(row, name) for row in rows) for name in ("available_fen", "reserved_fen", "used_fen")}
     return render(
-        request, "canteen/union/programmes.html", {"here": "canteen:programmes", "programmes": rows, "totals": totals}
+        request, "canteen/union/programmes.html", {"nav": "canteen:programmes", "programmes": rows, "totals": totals}
     )
 
 
@@ -70,7 +72,7 @@ def programme_new(request: HttpRequest) -> HttpResponse:
             messages.success(request, _("项目开好了,下一步拨经费、建券种。"))
             return redirect("canteen:programme", made.programme_id)
     context = {
-        "here": "canteen:programmes", "form": form, "heading": _("新开补贴项目"), "label": _("开项目"),
+        "nav": "canteen:programmes", "form": form, "heading": _("新开补贴项目"), "label": _("开项目"),
         "back": reverse("canteen:programmes"),
     }  # fmt: skip
     return answer(request, "canteen/union/form.html", context, form)
@@ -94,7 +96,7 @@ def _programme_page(request: HttpRequest, programme_id: UUID, fund_form: forms_o
     fates = {state: sum(getattr(kind.fates, state) for kind in kinds) for state in ("issued", *states)}
     labels = {"used": _("已用"), "open": _("未用"), "expired": _("过期"), "void": _("作废")}
     context = {
-        "here": "canteen:programmes",
+        "nav": "canteen:programmes",
         "programme": row,
         "kinds": kinds,
         "fates": fates,
@@ -147,7 +149,7 @@ def funding(request: HttpRequest) -> HttpResponse:
     return render(
         request,
         "canteen/union/programmes.html",
-        {"here": "canteen:funding", "programmes": rows, "totals": totals, "only_fund": True},
+        {"nav": "canteen:funding", "programmes": rows, "totals": totals, "only_fund": True},
     )
 
 
@@ -182,7 +184,7 @@ def kind_new(request: HttpRequest, programme_id: UUID) -> HttpResponse:
             messages.success(request, _("券种建好了,可以发券了。"))
             return redirect("canteen:programme", programme_id)
     context = {
-        "here": "canteen:programmes", "form": form, "heading": _("新建券种"), "sub": row.name, "label": _("建券种"),
+        "nav": "canteen:programmes", "form": form, "heading": _("新建券种"), "sub": row.name, "label": _("建券种"),
         "back": reverse("canteen:programme", args=[programme_id]), "terms": True,
     }  # fmt: skip
     return answer(request, "canteen/union/terms_form.html", context, form)
@@ -228,7 +230,7 @@ def kind_terms(request: HttpRequest, kind_id: UUID) -> HttpResponse:
             messages.success(request, _("新规则记下了,到日子自动生效,以前的用餐不受影响。"))
             return redirect("canteen:programme", kind.programme_id)
     context = {
-        "here": "canteen:programmes", "form": form, "heading": _("改规则:%(name)s") % {"name": kind.name},
+        "nav": "canteen:programmes", "form": form, "heading": _("改规则:%(name)s") % {"name": kind.name},
         "sub": _("只改以后,不改以前。"), "label": _("记下新规则"), "terms": True,
         "back": reverse("canteen:programme", args=[kind.programme_id]),
     }  # fmt: skip
@@ -276,7 +278,7 @@ def _give(actor: Actor, at: datetime, way: str, kind: VoucherKind, form: Any) ->
         return lambda: issuing.open_claim(**common, **offer)
     if way == "list":
         # Read one byte more than allowed: what is longer is refused without being held in memory.
-        content = given["file"].read(issuing.MAX_LIST_BYTES + 1)
+        content = given["file"].read(MAX_BYTES + 1)
         return lambda: issuing.issue_list(**common, content=content, register_unknown=given["register_unknown"])
     return lambda: issuing.issue_single(**common, phone=given["phone"], count=given["count"])
 
@@ -311,7 +313,7 @@ def issue(request: HttpRequest) -> HttpResponse:
             return redirect(f"{reverse('canteen:issue')}?way={way}&kind={kind.pk}")
     row = programme_queries.programme(kind.programme_id) if kind else None
     context = {
-        "here": "canteen:issue",
+        "nav": "canteen:issue",
         "kinds": kinds,
         "kind": kind,
         "programme": row,
@@ -375,7 +377,7 @@ def vouchers(request: HttpRequest) -> HttpResponse:
             held = programme_queries.vouchers_of(person.pk, mine(actor, "canteen.issue", at))
         elif number:
             form.add_error("phone", _("这个手机号还没有登记。"))
-    context = {"here": "canteen:issue", "form": form, "person": person, "held": held, "at": at}
+    context = {"nav": "canteen:issue", "form": form, "person": person, "held": held, "at": at}
     return answer(request, "canteen/union/vouchers.html", context, form)
 
 
@@ -396,7 +398,7 @@ def voucher_void(request: HttpRequest, entitlement_id: UUID) -> HttpResponse:
             messages.success(request, _("已作废,%(amount)s 元退回预算。") % {"amount": format_fen(released)})
             return redirect("canteen:vouchers")
     context = {
-        "here": "canteen:issue", "form": form, "heading": _("作废这张券"), "label": _("作废"), "danger": True,
+        "nav": "canteen:issue", "form": form, "heading": _("作废这张券"), "label": _("作废"), "danger": True,
         "sub": _("对方会收到通知,看到您写的原因;没用的钱退回预算。"), "back": reverse("canteen:vouchers"),
     }  # fmt: skip
     return answer(request, "canteen/union/form.html", context, form)
@@ -409,7 +411,7 @@ def _venue_list(request: HttpRequest, capability: str, states: list[str] | None,
     actor, at = access.actor_of(request), now()
     unions = mine(actor, capability, at)
     context = {
-        "here": here,
+        "nav": here,
         "venues": venue_queries.venues(unions, at, states),
         "calls": venue_queries.calls(unions, at) if capability == "canteen.vet" else [],
         "may_vet": capability == "canteen.vet",
@@ -464,7 +466,7 @@ def call_new(request: HttpRequest) -> HttpResponse:
             messages.success(request, _("公告发出了,餐厅现在可以报名。"))
             return redirect("canteen:venues")
     context = {
-        "here": "canteen:venues", "form": form, "heading": _("发布征集公告"), "label": _("发布"),
+        "nav": "canteen:venues", "form": form, "heading": _("发布征集公告"), "label": _("发布"),
         "back": reverse("canteen:venues"),
     }  # fmt: skip
     return answer(request, "canteen/union/form.html", context, form)
@@ -527,7 +529,7 @@ def _stepper(venue: Venue, missing: list[str]) -> list[dict[str, str]]:
     done = [
         not missing,
         bool(venue.visits.all()),
-        len(venue.scores.all()) >= venue_queries.vetting.SCORES_NEEDED,
+        len(venue.scores.all()) >= SCORES_NEEDED,
         hasattr(venue, "decision"),
         bool(venue.agreements.all()),
         venue.opened_at is not None,
@@ -569,7 +571,7 @@ def venue_case(request: HttpRequest, venue_id: UUID) -> HttpResponse:
     steps = [{"code": code, "title": words[code][0]} for code in POSSIBLE.get(venue.state, ()) if may[STEPS[code][0]]]
     scores = list(venue.scores.all())
     context = {
-        "here": "canteen:venues" if may["vet"] else "canteen:deciding" if may["decide"] else "canteen:scoring",
+        "nav": "canteen:venues" if may["vet"] else "canteen:deciding" if may["decide"] else "canteen:scoring",
         "venue": venue,
         "tone": TONES.get(venue.state, ""),
         "may": may,
@@ -627,7 +629,7 @@ def venue_step(request: HttpRequest, venue_id: UUID, step: str) -> HttpResponse:
             return redirect("canteen:venue-case", venue_id)
     heading, label = _step_words()[step]
     context = {
-        "here": "canteen:venues" if may["vet"] else "canteen:deciding" if may["decide"] else "canteen:scoring",
+        "nav": "canteen:venues" if may["vet"] else "canteen:deciding" if may["decide"] else "canteen:scoring",
         "form": form,
         "heading": heading,
         "sub": venue.place.name,
@@ -664,7 +666,7 @@ def till_pairing(request: HttpRequest, device_id: UUID) -> HttpResponse:
     device = Device.objects.select_related("place__canteen_venue").get(pk=device_id)
     address = request.build_absolute_uri(f"/canteen/till/pair?code={code}")
     context = {
-        "here": "canteen:counter",
+        "nav": "canteen:counter",
         "device": device,
         "address": address,
         "until": at + timedelta(seconds=venues.PAIRING_SECONDS),

@@ -35,7 +35,7 @@ def counter(request: HttpRequest) -> HttpResponse:
     found = queries.managed_venues(mine(actor, "canteen.venue", at))
     if len(found) == 1:
         return _counter(request, actor, found[0])
-    return render(request, "canteen/venue/choose.html", {"here": "canteen:counter", "venues": found})
+    return render(request, "canteen/venue/choose.html", {"nav": "canteen:counter", "venues": found})
 
 
 def _managed(actor: Actor, venue_id: UUID, at: Any) -> Venue:
@@ -65,7 +65,7 @@ def _counter(request: HttpRequest, actor: Actor, venue: Venue) -> HttpResponse:
     with_menu = queries.menus_from(venue.pk, today, MENU_DAYS)
     days = [today + timedelta(days=offset) for offset in range(MENU_DAYS)]
     context = {
-        "here": "canteen:counter",
+        "nav": "canteen:counter",
         "venue": venue,
         "sums": queries.counter_today(venue, at),
         "papers": papers,
@@ -127,7 +127,7 @@ def counter_menu(request: HttpRequest, venue_id: UUID) -> HttpResponse:
             messages.success(request, _("菜单挂出来了,%(count)s 道。") % {"count": put_up})
             return redirect("canteen:counter-of", venue_id)
     context = {
-        "here": "canteen:counter", "form": form, "heading": _("挂菜单"), "sub": venue.place.name, "label": _("挂出来"),
+        "nav": "canteen:counter", "form": form, "heading": _("挂菜单"), "sub": venue.place.name, "label": _("挂出来"),
         "back": reverse("canteen:counter-of", args=[venue_id]),
     }  # fmt: skip
     return answer(request, "canteen/union/form.html", context, form)
@@ -155,7 +155,7 @@ def counter_paper(request: HttpRequest, venue_id: UUID) -> HttpResponse:
             messages.success(request, _("证照登记好了,到期前会提醒您。"))
             return redirect("canteen:counter-of", venue_id)
     context = {
-        "here": "canteen:counter", "form": form, "heading": _("登记证照"), "sub": venue.place.name, "label": _("登记"),
+        "nav": "canteen:counter", "form": form, "heading": _("登记证照"), "sub": venue.place.name, "label": _("登记"),
         "back": reverse("canteen:counter-of", args=[venue_id]), "files": True,
     }  # fmt: skip
     return answer(request, "canteen/union/form.html", context, form)

@@ -112,7 +112,7 @@ def uses(
     }
     with connection.cursor() as cursor:
         cursor.execute(_USES, parameters)
-        return [UseRow(*row[:-1], pseudonym(row[-1])) for row in cursor.fetchall()]
+        return [UseRow(*(*row[:12], pseudonym(row[12]))) for row in cursor.fetchall()]
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,6 +84,10 @@ class DayTotal:
     payer_fen: int
     offline: int
 
+    @property
+    def meal(self) -> str:
+        return meal_title(self.window)
+
 
 @dataclass(frozen=True, slots=True)
 class Adjustment:

@@ -222,7 +222,7 @@ def counter_today(place_id: UUID, at: datetime, void_within: timedelta, limit: i
     day = local_day(at)
     with connection.cursor() as cursor:
         cursor.execute(_TOTALS, {"place": place_id, "day": day})
-        totals = cursor.fetchone()
+        meals, persons, list_fen, union_fen, worker_fen, voided, refused = cursor.fetchone()
     uses = (
         Use.objects.filter(place_id=place_id, day=day)
         .select_related("person", "device", "entitlement__terms__canteen_kind")
@@ -230,7 +230,18 @@ def counter_today(place_id: UUID, at: datetime, void_within: timedelta, limit: i
     )
     refusals = Refusal.objects.filter(place_id=place_id, at__gte=at - timedelta(days=1)).order_by("-at", "-id")
     today = [row for row in refusals[:MAX_REFUSALS] if local_day(row.at) == day]
-    return Counter(day, *totals, rows=_rows(uses, at, void_within), refusals=_refused(today))
+    return Counter(
+        day=day,
+        meals=meals,
+        persons=persons,
+        list_price_fen=list_fen,
+        union_fen=union_fen,
+        worker_fen=worker_fen,
+        voided=voided,
+        refused=refused,
+        rows=_rows(uses, at, void_within),
+        refusals=_refused(today),
+    )
 
 
 def _rows(uses: Iterable[Use], at: datetime, void_within: timedelta) -> list[CounterRow]:

@@ -256,14 +256,14 @@ def counter_today(venue: Venue, at: datetime) -> CounterToday:
                FROM entitlements_use WHERE payee_id = %s AND day = %s AND reversed_at IS NULL""",
             [venue.payee_id, today],
         )
-        sums = cursor.fetchone()
+        meals, persons, list_fen, union_fen, worker_fen = cursor.fetchone()
         cursor.execute(
             """SELECT extract(hour FROM at AT TIME ZONE 'Asia/Shanghai')::int, count(*) FROM entitlements_use
                WHERE payee_id = %s AND day = %s AND reversed_at IS NULL GROUP BY 1 ORDER BY 1""",
             [venue.payee_id, today],
         )
         hours = tuple((f"{hour}:00", count) for hour, count in cursor.fetchall())
-    return CounterToday(*sums, hours)
+    return CounterToday(meals, persons, list_fen, union_fen, worker_fen, hours)
 
 
 def menu_of(venue_id: UUID, day: date, meal: str) -> list[MenuItem]:

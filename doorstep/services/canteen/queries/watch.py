@@ -1,5 +1,6 @@
 """What the watch counts (one statement a rule, whatever the day held) and what its desk shows."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -13,6 +14,7 @@ from doorstep.kernel.common.errors import Invalid, NotFound, TooMany
 from doorstep.kernel.places.hours import open_periods
 from doorstep.kernel.places.queries import calendar_overrides
 from doorstep.services.canteen.models import Alert, Hold, Venue
+from doorstep.services.canteen.refusals import REFUSALS
 from doorstep.services.canteen.rules import watch
 from doorstep.services.canteen.rules.watch import AtTill, AtVenue, Burst, Finding, Pair, Thresholds
 
@@ -73,7 +75,7 @@ def bursts(day: date, limits: Thresholds) -> list[Seen]:
 
 
 def _seen(
-    judged: list[tuple[Finding | None, UUID, UUID | None, UUID | None, datetime, list[str] | None]],
+    judged: Sequence[tuple[Finding | None, UUID, UUID | None, UUID | None, datetime, list[str] | None]],
 ) -> list[Seen]:
     return [
         Seen(finding, venue_id, device_id, person_id, at, tuple(uses or ()))
@@ -246,8 +248,21 @@ def conflicts(day: date, limits: Thresholds) -> list[Seen]:
 
 
 RULES = (bursts, pairs, closed, distances, new_devices, refusals, exposures, conflicts)
-USES, REFUSALS, CONFLICTS = "use", "refusal", "conflict"
-ROW_KINDS = {"refused": REFUSALS, "conflicts": CONFLICTS, "exposure": CONFLICTS}
+USES, SCANS, CONFLICTS = "use", "refusal", "conflict"
+ROW_KINDS = {"refused": SCANS, "conflicts": CONFLICTS, "exposure": CONFLICTS}
+
+
+def refusal_words(code: str) -> str:
+    """Why a scan was refused, in a few words: the first sentence of what the cashier read, without its placeholders."""
+    known = REFUSALS.get(code)
+    return re.sub(r"\{[^}]*\}", "…", str(known[1])).split("。", maxsplit=1)[0].rstrip(".") if known else code
+
+
+def in_words(rule: str, figures: dict[str, Any]) -> str:
+    """The explanation in the reader's language; the figures keep a refusal's code, the reader gets its words."""
+    if "reason" in figures:
+        figures = {**figures, "reason": refusal_words(figures["reason"])}
+    return watch.explain(rule, figures)
 
 
 # The desk
@@ -279,7 +294,7 @@ def _row(alert: Alert) -> AlertRow:
         id=alert.pk,
         rule=alert.rule,
         title=str(watch.TITLES.get(alert.rule, alert.rule)),
-        text=watch.explain(alert.rule, figures) if known else alert.explanation,
+        text=in_words(alert.rule, figures) if known else alert.explanation,
         severity=alert.severity,
         state=alert.state,
         at=alert.at,
@@ -316,9 +331,13 @@ def alerts(
     return [_row(alert) for alert in found]
 
 
-def alert(alert_id: UUID) -> AlertRow:
-    """Raises: NotFound."""
-    found = Alert.objects.select_related("venue__place", "closed_by").filter(pk=alert_id).first()
+def alert(alert_id: UUID, organisation_ids: Sequence[UUID]) -> AlertRow:
+    """One alert about a venue of these organisations. Raises: NotFound."""
+    found = (
+        Alert.objects.select_related("venue__place", "closed_by")
+        .filter(pk=alert_id, venue__organisation__path__overlap=list(organisation_ids))
+        .first()
+    )
     if found is None:
         raise NotFound
     return _row(found)
@@ -344,7 +363,7 @@ _EVIDENCE = {
         u.id
       FROM entitlements_use u JOIN people_person p ON p.id = u.person_id
       LEFT JOIN organisations_device d ON d.id = u.device_id WHERE u.id = ANY(%s::uuid[]) ORDER BY u.at, u.id""",
-    REFUSALS: """SELECT r.at, coalesce(d.name, ''), left(p.name, 1), r.code, NULL::bigint, NULL::int, NULL::uuid
+    SCANS: """SELECT r.at, coalesce(d.name, ''), left(p.name, 1), r.code, NULL::bigint, NULL::int, NULL::uuid
       FROM entitlements_refusal r LEFT JOIN people_person p ON p.id = r.person_id
       LEFT JOIN organisations_device d ON d.id = r.device_id WHERE r.id = ANY(%s::uuid[]) ORDER BY r.at, r.id""",
     CONFLICTS: """SELECT c.at, coalesce(d.name, ''), left(p.name, 1), c.code, c.amount_fen, NULL::int, NULL::uuid

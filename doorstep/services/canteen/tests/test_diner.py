@@ -43,9 +43,9 @@ def get(world: CanteenWorld, client: Client, name: str, *arguments, status: int 
     return answer.content.decode()
 
 
-def post(world: CanteenWorld, client: Client, name: str, *arguments, **data):
+def post(world: CanteenWorld, client: Client, page: str, /, *arguments, **data):
     with travel(world.at):
-        return client.post(reverse(f"canteen:{name}", args=arguments), {"key": key(), **data})
+        return client.post(reverse(f"canteen:{page}", args=arguments), {"key": key(), **data})
 
 
 def statements(call) -> int:
@@ -330,6 +330,23 @@ def test_a_new_programme_is_opened_funded_and_given_a_kind_on_the_pages(world: C
     assert "现行" in get(world, officer, "programme", programme_id)
 
 
+def test_the_same_form_with_other_words_is_not_taken_twice_silently(world: CanteenWorld):
+    """Back, change, send again: the form says so, keeps what was ticked, and carries a new key."""
+    officer, once = as_person(world.officer.id), key()
+    kind = {
+        "kind": "off", "list_price": "13.00", "union_share": "4.00", "standings": ["rider", "driver"],
+        "lunch_start": "10:30", "lunch_end": "15:00", "effective_on": "2025-05-07", "key": once,
+    }  # fmt: skip
+    programme_id = world.programme.programme_id
+    assert post(world, officer, "kind-new", programme_id, name="甲券", **kind).status_code == 302
+    again = post(world, officer, "kind-new", programme_id, name="乙券", **kind)
+    page = again.content.decode()
+    assert (again.status_code, VoucherKind.objects.count()) == (422, 1)
+    assert "这张表刚才已经提交过" in page
+    assert once not in page
+    assert len(re.findall(r'name="standings"[^>]* checked', page)) == 2
+
+
 def test_a_list_is_answered_row_by_row_on_the_page(world: CanteenWorld):
     from django.core.files.uploadedfile import SimpleUploadedFile
 
@@ -373,7 +390,7 @@ def test_a_restaurant_goes_from_the_call_to_open_on_the_pages(world: CanteenWorl
     for kind, holder in papers:
         paper = {"kind": kind, "number": f"证-{kind}", "holder": holder, "expires_on": "2026-05-07"}
         assert post(world, manager, "counter-paper", venue.pk, **paper).status_code == 302
-    step = lambda client, name, **data: post(world, client, "venue-step", venue.pk, name, **data)  # noqa: E731
+    step = lambda client, name, /, **data: post(world, client, "venue-step", venue.pk, name, **data)  # noqa: E731
     assert step(officer, "visit", visited_on="2025-05-07", notes="干净").status_code == 302
     points = {"kitchen": 20, "dishes": 20, "price": 20, "hours": 20}
     for scorer in world.scorers:

@@ -15,6 +15,7 @@ from doorstep.kernel.common.ids import uuid7
 from doorstep.kernel.entitlements.models import OfflineConflict, Refusal, Use
 from doorstep.kernel.notices.models import Notice
 from doorstep.kernel.testing.cast import Cast
+from doorstep.services.canteen import periodic
 from doorstep.services.canteen.actions import watching
 from doorstep.services.canteen.models import Alert, Hold, VenueStateChange
 from doorstep.services.canteen.queries import watch as counted
@@ -221,7 +222,8 @@ def test_eight_refusals_in_five_minutes_are_found_with_the_commonest_reason(serv
     run()
     [alert] = found("refused")
     assert "「前台」在 5 分钟内有 8 次扫码被拒绝" in alert.explanation
-    assert "already_used" in alert.explanation
+    assert "最多的原因是「这张券已经用过了」" in alert.explanation
+    assert alert.evidence["figures"]["reason"] == "already_used"
 
 
 def test_eight_refusals_over_more_than_five_minutes_are_not(served: Served) -> None:
@@ -325,6 +327,17 @@ def test_the_watch_takes_the_same_number_of_statements_for_one_and_for_many_till
             counts.append(len(caught))
     assert counts[0] == counts[1]
     assert Alert.objects.count() == 4
+
+
+def test_the_worker_watches_every_ten_minutes_and_each_finished_day_once(served: Served) -> None:
+    served.serve(served.venue(), [noon(0, 4 * n) for n in range(12)])
+    periodic.watch(noon(30))
+    assert Alert.objects.count() == 1
+    served.serve(served.venue(), [noon(0, 50)])
+    periodic.watch(noon(31))
+    assert Alert.objects.get().evidence["figures"]["count"] == 12
+    periodic.watch(NEXT)
+    assert Alert.objects.get().evidence["figures"]["count"] == 13
 
 
 # Closing

@@ -283,6 +283,30 @@ def _seat(organisation_id: UUID, form: str, term_years: int, elected_on: date) -
 
 
 @action
+def charter_federation(
+    *, actor: Actor, at: datetime, key: str, parent_id: UUID, name: str, term_years: int
+) -> FoundingReceipt:
+    """The level above founds a business district's federation and seats its first committee; its units join afterwards.
+
+    Raises: NotFound, NotAllowed, Invalid (name, term), Conflict (there is one of that name).
+    """
+    parent = organisation_or_refuse(parent_id)
+    access.require(actor, "union.approve", parent_id, at)
+    if not name.strip() or len(name) > 60:
+        raise Invalid("name", text=_("请填写工会名称,不超过 60 个字。"))
+    if term_years not in TERM_YEARS:
+        raise Invalid("term_years", text=_("委员会任期是 3 年或 5 年。"))
+    if Organisation.objects.filter(parent=parent, name=name.strip()).exists():
+        raise Conflict(text=_("这个名称的单位已经有了。"), remedy=_("请换一个名称。"))
+    day = local_day(at)
+    new_id = found_organisation(actor=actor, at=at, kind="federation", name=name, parent_id=parent_id, founded_on=day)
+    seated = _seat(new_id, Founding.Form.JOINT, term_years, day)
+    note(actor, "charter_federation", "organisation", new_id, parent_id, at,
+         name=name.strip(), term_years=term_years, ends_on=seated.ends_on)  # fmt: skip
+    return FoundingReceipt(seated.pk, Founding.Form.JOINT, 0, Founding.State.APPROVED, new_id)
+
+
+@action
 def elect_committee(
     *, actor: Actor, at: datetime, key: str, organisation_id: UUID, form: str, term_years: int, elected_on: date
 ) -> UUID:

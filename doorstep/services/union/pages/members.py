@@ -87,8 +87,10 @@ def _case(actor: Actor, membership_id: UUID) -> queries.MemberCase:
 TITLES = {
     "union.apply_membership": ("me", gettext_noop("申请入会")),
     "union.approve_memberships": ("check", gettext_noop("批准入会")),
-    "union.reject_membership": ("cross", gettext_noop("未通过")), "union.ask_transfer": ("arrow-right", gettext_noop("申请转会")),
-    "union.consent_transfer": ("check", gettext_noop("同意转会")), "union.refuse_transfer": ("cross", gettext_noop("没有同意转会")),
+    "union.reject_membership": ("cross", gettext_noop("未通过")),
+    "union.ask_transfer": ("arrow-right", gettext_noop("申请转会")),
+    "union.consent_transfer": ("check", gettext_noop("同意转会")),
+    "union.refuse_transfer": ("cross", gettext_noop("没有同意转会")),
     "union.leave_union": ("exit", gettext_noop("退会")),
 }  # fmt: skip
 

@@ -271,6 +271,25 @@ WHERE x.organisation_id IN (SELECT id FROM below)"""  # noqa: S608
         return int(cursor.fetchone()[0])
 
 
+def adds_up(at: datetime) -> bool:
+    """Does every organisation of the four levels equal its own plus its children's sums? Three statements."""
+    sums, links = rollup(at), links_on(local_day(at))
+    nodes = dict(Organisation.objects.filter(pk__in=list(sums)).values_list("pk", "kind"))
+    below: dict[UUID, set[UUID]] = {lower: set() for lower in nodes}
+    for child_id, parent_id in Organisation.objects.filter(pk__in=list(sums)).values_list("pk", "parent_id"):
+        if parent_id in below:
+            below[parent_id].add(child_id)
+    for lower, upper in links:
+        if lower in below and upper in below:
+            below[upper].add(lower)
+    return all(
+        total == sums[node].own[code] + sum(sums[one].total.get(code, 0) for one in below[node])
+        for node, kind in nodes.items()
+        if kind in LEVELS
+        for code, total in sums[node].total.items()
+    )
+
+
 def verify(at: datetime, limit: int = 1000) -> list[Finding]:
     """Does every organisation of the four levels equal its own count, and its own plus its children's sums?"""
     found = []

@@ -79,5 +79,5 @@ export function network({ lost, kept, waiting, used, cap }) {
   bar.hidden = parts.length === 0;
   bar.querySelector("[data-text]").textContent = parts.join(" · ");
   root.toggleAttribute("data-lost", lost);
-  part("sync").hidden = kept === 0;
+  part("sync", document).hidden = kept === 0;
 }

@@ -132,7 +132,7 @@ async function showPreview(code, preview) {
   part("person", box).textContent = preview.person;
   part("kind", box).textContent = preview.kind;
   part("meal", box).textContent = preview.meal;
-  part("collect", box).textContent = screen.collect(preview.worker_fen);
+  part("collect", box).textContent = preview.worker_fen === 0 ? words.collect_none : words.collect_now;
   screen.money(box, preview);
   screen.stage("preview");
   part("confirm", box).focus();
@@ -267,7 +267,7 @@ async function lookOffline(code) {
     name: kind.name, meal, list_price_fen: kind.list_price_fen, union_fen: kind.union_fen, worker_fen: kind.worker_fen,
   })));
   if (seen.unknown) {
-    list.append(choice(words.pick_unknown, words.collect_later, {
+    list.append(choice(words.pick_unknown, words.collect_hold, {
       name: words.voucher, meal: seen.unknown.meal, list_price_fen: null, union_fen: seen.unknown.union_fen, worker_fen: null,
     }));
   }
@@ -415,7 +415,7 @@ function wire() {
     });
   }
   part("camera").addEventListener("click", toggleCamera);
-  part("sync").addEventListener("click", async () => {
+  part("sync", document).addEventListener("click", async () => {
     document.getElementById("records").showModal();
     await showRecords();
     await catchUp();
