@@ -50,6 +50,7 @@ class UnionConfig(AppConfig):
                     DeskPage("union:stations-desk", _("驿站"), "map-pin", "union.stations"),
                     DeskPage("union:station-keeper", _("我的驿站"), "home", "union.station"),
                     DeskPage("union:activities-desk", _("活动与体检"), "star", "union.activities"),
+                    DeskPage("union:clinic", _("体检"), "doctor", "union.checkups"),
                     DeskPage("union:board-desk", _("经验板"), "book", "union.board"),
                 ),
                 consents=(

@@ -115,9 +115,8 @@ def _people(told: Told) -> None:
     found = Organisation.objects.filter(name=FEDERATION).values_list("pk", flat=True).first()
     told.federation = found or told.district
     told.games = found_organisation(actor=STORY, at=at, kind="union", name=GAMES_UNION, founded_on=date(2000, 1, 1))
-    told.officer = _appointed("文秀芝", "13807320001", "demo-union-officer", "union_officer", told.district, at)
+    told.officer = _appointed("谢文", "13807320020", "demo-stations", "union_officer", told.district, at)
     told.games_officer = _appointed("易经办", "13807310001", "demo-officer", "union_officer", told.games, at)
-    told.keeper = _appointed("彭桂兰", "13807320021", "demo-keeper", "station_keeper", told.federation, at)
     people = [
         NewPerson(SURNAMES[n % len(SURNAMES)] + GIVEN[n % len(GIVEN)], f"1390734{n:04d}") for n in range(VISITORS)
     ]
@@ -138,7 +137,7 @@ def _stations(told: Told) -> None:
         kind = StationKind.HOME if number < len(HOMES) else StationKind.STATION
         codes = EQUIPMENT[: 5 + number % 5]
         # A walk of a few hundred metres to some kilometres around the plaza.
-        east, north = (number * 7 % 13 - 6) * 0.0052, (number * 5 % 11 - 5) * 0.0047
+        east, north = (number * 7 % 13 - 6) * 0.0041 + 0.0013, (number * 5 % 11 - 5) * 0.0036 + 0.0017
         made = stations.add_station(
             actor=told.officer, at=at, key=key("station", number), organisation_id=told.district, kind=kind, name=name,
             longitude=round(WANDA[0] + east, 6), latitude=round(WANDA[1] + north, 6),
@@ -148,6 +147,12 @@ def _stations(told: Told) -> None:
             opened_on=date(2023, 6, 1) + timedelta(days=20 * number),
         )  # fmt: skip
         told.station_ids.append(made.station_id)
+        for have in Have:
+            met = (number + len(have)) % 9 != 0
+            stations.check_have(
+                actor=told.officer, at=at + timedelta(days=4), key=key("have", number, have), station_id=made.station_id,
+                have=have, met=met, note_text="" if met else "下个月补上",
+            )  # fmt: skip
         told.tick(name)
 
 
@@ -189,8 +194,9 @@ def _day(told: Told, number: int, day: date) -> list[visits.Tap]:
 
 def _wanda(told: Told) -> None:
     """9 May 2025: the home at gate 1 of Wanda Plaza, about forty square metres, with the six things the page lists."""
-    at = at_local(PAGE_DAY, 8)
+    at = at_local(PAGE_DAY, 9, 30)
     steward = told.officer
+    told.keeper = _appointed("彭桂兰", "13807320021", "demo-keeper", "station_keeper", told.federation, at)
     told.wanda = stations.add_station(
         actor=steward, at=at, key=key("wanda"), organisation_id=told.federation, kind=StationKind.HOME,
         name="万达商圈新业态劳动者之家", longitude=WANDA[0], latitude=WANDA[1], address="石峰区学林街道万达广场",

@@ -20,8 +20,8 @@ class PlaceFields(KeyedForm):
     name = forms.CharField(label=_("名称"), max_length=60, help_text=_("例如:万达广场劳动者之家"))
     address = forms.CharField(label=_("地址"), max_length=120, required=False)
     gate = forms.CharField(label=_("几号门"), max_length=40, required=False, help_text=_("从哪个门进、怎么找"))
-    longitude = forms.FloatField(label=_("经度(WGS-84)"), min_value=-180, max_value=180)
-    latitude = forms.FloatField(label=_("纬度(WGS-84)"), min_value=-90, max_value=90)
+    longitude = forms.FloatField(label=_("经度(WGS-84)"))
+    latitude = forms.FloatField(label=_("纬度(WGS-84)"))
     opening_hours = forms.CharField(
         label=_("开放时间"),
         max_length=200,

@@ -401,11 +401,21 @@ def round_case(request: HttpRequest, round_id: UUID) -> HttpResponse:
     manages, examines = _may_see_round(actor, page.round, at)
     chosen = next((line for line in page.slots if str(line.slot.session_id) == request.GET.get("slot")), None)
     context = {
-        "nav": "union:activities-desk", "page": page, "round": page.round, "at": at, "manages": manages,
+        "nav": "union:activities-desk" if manages else "union:clinic", "page": page, "round": page.round, "at": at, "manages": manages,
         "examines": examines, "counts": queries.round_counts(round_id), "slot_form": forms_of.SlotForm(), "chosen": chosen,
         "people": participants(chosen.slot.session_id, limit=100) if examines and chosen else [], "key": uuid7(),
     }  # fmt: skip
     return render(request, "union/activities/round.html", context)
+
+
+@access.needs("union.checkups")
+@require_safe
+def clinic(request: HttpRequest) -> HttpResponse:
+    """The clinic's rounds."""
+    at = now()
+    within = set(mine(access.actor_of(request), "union.checkups", at))
+    rounds = [one for one in queries.rounds(at, 100) if within & set(one.clinic.path)]
+    return render(request, "union/activities/clinic.html", {"rounds": rounds})
 
 
 @access.needs("union.activities")

@@ -21,6 +21,7 @@ urlpatterns = [
     path("desk/activities/<uuid:event_id>/close", activities.event_close, name="activity-close"),
     path("desk/activities/<uuid:event_id>/<slug:step>", activities.event_step, name="activity-step"),
     path("desk/prizes/<uuid:claim_id>/hand-over", activities.claim_hand_over, name="prize-hand-over"),
+    path("desk/clinic", activities.clinic, name="clinic"),
     path("desk/checkups/new", activities.round_new, name="checkup-new"),
     path("desk/checkups/<uuid:round_id>", activities.round_case, name="checkup-case"),
     path("desk/checkups/<uuid:round_id>/slots", activities.slot_add, name="checkup-slot"),
