@@ -106,6 +106,80 @@ def change_hours(*, actor: Actor, at: datetime, place_id: UUID, opening_hours: s
     return place_id
 
 
+@action
+def change_place(
+    *,
+    actor: Actor,
+    at: datetime,
+    place_id: UUID,
+    name: str,
+    longitude: float,
+    latitude: float,
+    address: str = "",
+    opening_hours: str = "",
+    area_m2: Decimal | None = None,
+) -> UUID:
+    """Correct what is known of a place: name, point, address, hours, area.
+
+    Raises: NotFound, NotAllowed, Invalid (no name), HoursUnreadable, OutsideChina.
+    """
+    place = Place.objects.select_for_update().filter(pk=place_id).first()
+    if place is None:
+        raise NotFound
+    access.require(actor, "places.manage", place.organisation_id, at)
+    if not name.strip():
+        raise Invalid("name", text=_("请填写地点名称。"))
+    if not in_china(longitude, latitude):
+        raise OutsideChina("longitude")
+    if opening_hours and not readable(opening_hours):
+        raise HoursUnreadable("opening_hours")
+    new = {
+        "name": name.strip(),
+        "address": address.strip(),
+        "longitude": longitude,
+        "latitude": latitude,
+        "opening_hours": opening_hours,
+        "area_m2": area_m2,
+    }
+    changed = {field: value for field, value in new.items() if getattr(place, field) != value}
+    for field, value in changed.items():
+        setattr(place, field, value)
+    if changed:
+        place.save(update_fields=list(changed))
+        _record_place(actor, "change_place", place, at, **changed)
+    return place_id
+
+
+def put_facilities(*, actor: Actor, at: datetime, place: Place, facilities: Sequence[str]) -> bool:
+    """Say what a place offers now. Inside the caller's transaction, which asks for permission. True when it changed."""
+    wanted = list(dict.fromkeys(facilities))
+    if place.facilities == wanted:
+        return False
+    place.facilities = wanted
+    place.save(update_fields=["facilities"])
+    _record_place(actor, "put_facilities", place, at, facilities=wanted)
+    return True
+
+
+def close_place(*, actor: Actor, at: datetime, place: Place, closed_on: date) -> None:
+    """Nobody finds it from that day on. Inside the caller's transaction, which asks for permission."""
+    place.closed_on = closed_on
+    place.save(update_fields=["closed_on"])
+    _record_place(actor, "close_place", place, at, closed_on=closed_on)
+
+
+def _record_place(actor: Actor, verb: str, place: Place, at: datetime, **data: object) -> None:
+    record(
+        actor=actor,
+        action=f"places.{verb}",
+        subject_kind="place",
+        subject_id=place.pk,
+        organisation_id=place.organisation_id,
+        at=at,
+        data=data,
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class CalendarRow:
     """One line of the State Council's yearly holiday notice."""

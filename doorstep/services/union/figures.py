@@ -15,6 +15,7 @@ from doorstep.kernel.common.clock import at_local, local, now
 from doorstep.kernel.common.errors import NotFound
 from doorstep.kernel.common.rooms import Figure, FigureRows
 from doorstep.kernel.organisations.models import Organisation
+from doorstep.services.union import figures_stations
 from doorstep.services.union.actions.organising import LEVELS
 from doorstep.services.union.actions.parts import FOUR_LEVEL
 from doorstep.services.union.models import Occupation
@@ -141,7 +142,10 @@ def _linkage_rows() -> FigureRows:
 EVIDENCE: dict[str, Callable[[], FigureRows]] = {"joined": _joined_rows, "linkage": _linkage_rows}
 
 # (figures, evidence) of every module that has some.
-PARTS: list[tuple[dict[str, Callable[[], Figure]], dict[str, Callable[[], FigureRows]]]] = [(FIGURES, EVIDENCE)]
+PARTS: list[tuple[dict[str, Callable[[], Figure]], dict[str, Callable[[], FigureRows]]]] = [
+    (FIGURES, EVIDENCE),
+    (figures_stations.FIGURES, figures_stations.EVIDENCE),
+]
 
 
 def figures() -> list[Figure]:

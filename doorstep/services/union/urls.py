@@ -1,6 +1,14 @@
 """The union's pages, by subject."""
 
-from doorstep.services.union.pages import board_urls, home_urls, members_urls, overview_urls
+from doorstep.services.union.pages import (
+    activities_urls,
+    board_urls,
+    home_urls,
+    keeper_urls,
+    members_urls,
+    overview_urls,
+    stations_urls,
+)
 
 app_name = "union"
 urlpatterns = [
@@ -8,4 +16,7 @@ urlpatterns = [
     *members_urls.urlpatterns,
     *overview_urls.urlpatterns,
     *board_urls.urlpatterns,
+    *stations_urls.urlpatterns,
+    *keeper_urls.urlpatterns,
+    *activities_urls.urlpatterns,
 ]

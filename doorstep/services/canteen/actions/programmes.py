@@ -21,7 +21,7 @@ from doorstep.kernel.entitlements.actions import set_terms
 from doorstep.kernel.entitlements.models import Terms, TermsVersion
 from doorstep.kernel.ledger.actions import NewTransfer, open_account, post
 from doorstep.kernel.ledger.models import Account
-from doorstep.services.canteen.actions.explaining import explained
+from doorstep.kernel.common.explaining import explained
 from doorstep.services.canteen.models import Programme, Venue, VoucherKind
 from doorstep.services.canteen.rules.windows import MAX_PER_MONTH, WINDOWS, limits_of, windows_wrong
 

@@ -27,7 +27,7 @@ from doorstep.kernel.passes.codes import PassKind, issue
 from doorstep.kernel.people.actions import find_by_phone, phone_or_refuse
 from doorstep.kernel.places.actions import HoursUnreadable, add_place, change_hours
 from doorstep.kernel.places.hours import readable
-from doorstep.services.canteen.actions.explaining import explained
+from doorstep.kernel.common.explaining import explained
 from doorstep.services.canteen.models import (
     Agreement,
     Call,

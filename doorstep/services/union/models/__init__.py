@@ -1,5 +1,17 @@
 """What the union's room keeps, by subject."""
 
+from doorstep.services.union.models.activities import (
+    CheckupResult,
+    CheckupRound,
+    CheckupSlot,
+    Event,
+    Prize,
+    PrizeClaim,
+    Score,
+    Stall,
+    Team,
+    TeamMember,
+)
 from doorstep.services.union.models.membership import (
     Belonging,
     Committee,
@@ -11,15 +23,47 @@ from doorstep.services.union.models.membership import (
     Transfer,
     UploadedList,
 )
+from doorstep.services.union.models.stations import (
+    Defect,
+    Facility,
+    Have,
+    HaveCheck,
+    Inspection,
+    Station,
+    StationChange,
+    StationKind,
+    Supply,
+    Visit,
+)
 
 __all__ = [
     "Belonging",
+    "CheckupResult",
+    "CheckupRound",
+    "CheckupSlot",
     "Committee",
+    "Defect",
+    "Event",
+    "Facility",
     "Founding",
+    "Have",
+    "HaveCheck",
+    "Inspection",
     "Membership",
     "Merchant",
     "Occupation",
     "Post",
+    "Prize",
+    "PrizeClaim",
+    "Score",
+    "Stall",
+    "Station",
+    "StationChange",
+    "StationKind",
+    "Supply",
+    "Team",
+    "TeamMember",
     "Transfer",
     "UploadedList",
+    "Visit",
 ]

@@ -5,9 +5,9 @@ from datetime import datetime
 from uuid import UUID
 
 from doorstep.kernel.common.rooms import WalletItem
-from doorstep.services.union.queries import members
+from doorstep.services.union.queries import activities, members
 
-PARTS: list[Callable[[UUID, datetime], Iterable[WalletItem]]] = [members.wallet]
+PARTS: list[Callable[[UUID, datetime], Iterable[WalletItem]]] = [members.wallet, activities.wallet]
 
 
 def wallet(person_id: UUID, at: datetime) -> list[WalletItem]:
