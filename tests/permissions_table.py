@@ -17,7 +17,6 @@ DOCUMENT = Path(__file__).resolve().parents[1] / "docs" / "permissions.md"
 
 # Addresses that carry no face of ours, and why.
 EXCEPTIONS = {
-    "healthz": "asked by the machine that watches the service; says only whether it is well",
     "admin/": "Django's own desk for reference data: asks for a staff account at each page, signs in with ours",
     "api/": "the root of the API answers 404; each operation has its own row",
     "static/": "style sheets, scripts and pictures, the same for everybody",
