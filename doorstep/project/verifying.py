@@ -6,9 +6,11 @@ from typing import Any
 from django.db import connection, transaction
 
 from doorstep.kernel.audit.verify import verify as verify_audit
+from doorstep.kernel.bookings.queries import verify as verify_bookings
 from doorstep.kernel.common.findings import Finding
 from doorstep.kernel.entitlements.queries import verify as verify_entitlements
 from doorstep.kernel.ledger.queries import verify as verify_ledger
+from doorstep.kernel.things.queries import verify as verify_things
 
 _LEDGER = """
 SELECT (SELECT count(*) FROM ledger_account), (SELECT count(*) FROM ledger_transfer),
@@ -21,6 +23,14 @@ SELECT (SELECT count(*) FROM entitlements_entitlement), (SELECT count(*) FROM en
   (SELECT count(DISTINCT person_id) FROM entitlements_use WHERE reversed_at IS NULL),
   (SELECT coalesce(sum(payer_fen), 0) FROM entitlements_use WHERE reversed_at IS NULL),
   (SELECT count(*) FROM entitlements_offlineconflict)
+"""
+_BOOKINGS = """
+SELECT (SELECT count(*) FROM bookings_session), (SELECT count(*) FROM bookings_booking),
+  (SELECT count(*) FROM bookings_reservation)
+"""
+_THINGS = """
+SELECT (SELECT count(*) FROM things_thing), (SELECT count(*) FROM things_custodyevent),
+  (SELECT count(*) FROM things_stockmovement)
 """
 _AUDIT = """
 SELECT (SELECT count(*) FROM audit_entry), (SELECT count(*) FROM audit_leaf), (SELECT count(*) FROM audit_pending),
@@ -49,11 +59,15 @@ def report() -> dict[str, Any]:
             "entitlements": _row(
                 _ENTITLEMENTS, ("entitlements", "uses", "reversed", "persons", "payer_fen", "offline_conflicts")
             ),
+            "bookings": _row(_BOOKINGS, ("sessions", "bookings", "reservations")),
+            "things": _row(_THINGS, ("things", "custody_events", "stock_movements")),
             "audit": _row(_AUDIT, ("entries", "sealed", "waiting", "heads", "root")),
         }
         for block, prove in (
             ("ledger", verify_ledger),
             ("entitlements", verify_entitlements),
+            ("bookings", verify_bookings),
+            ("things", verify_things),
             ("audit", verify_audit),
         ):
             found = prove()

@@ -51,6 +51,12 @@ def _expire_pending(at: datetime) -> int:
     return expire_pending(at)
 
 
+def _expire_places(at: datetime) -> int:
+    from doorstep.kernel.bookings.actions import expire_holds
+
+    return expire_holds(at)
+
+
 def _deliver(at: datetime) -> int:
     from doorstep.kernel.notices.actions import deliver_waiting
 
@@ -65,6 +71,7 @@ def jobs() -> list[Job]:
         Job("seal the audit log", _seal, 60),
         Job("expire entitlements", _expire_entitlements, 60),
         Job("expire holds", _expire_pending, 60),
+        Job("expire held places", _expire_places, 60),
         Job("deliver notices", _deliver, 5),
     ]
     return house + [Job(f"{room.code}", room.periodic, 60) for room in all_rooms() if room.periodic is not None]

@@ -15,13 +15,13 @@ from doorstep.kernel.common.action import action
 from doorstep.kernel.common.actor import Actor
 from doorstep.kernel.common.clock import at_local
 from doorstep.kernel.common.errors import Conflict, Invalid, NotFound
+from doorstep.kernel.common.explaining import explained
 from doorstep.kernel.common.ids import uuid7
 from doorstep.kernel.common.money import MAX_FEN
 from doorstep.kernel.entitlements.actions import set_terms
 from doorstep.kernel.entitlements.models import Terms, TermsVersion
 from doorstep.kernel.ledger.actions import NewTransfer, open_account, post
 from doorstep.kernel.ledger.models import Account
-from doorstep.kernel.common.explaining import explained
 from doorstep.services.canteen.models import Programme, Venue, VoucherKind
 from doorstep.services.canteen.rules.windows import MAX_PER_MONTH, WINDOWS, limits_of, windows_wrong
 

@@ -17,6 +17,7 @@ from doorstep.kernel.common.action import action
 from doorstep.kernel.common.actor import Actor, system_actor
 from doorstep.kernel.common.clock import local_day
 from doorstep.kernel.common.errors import Conflict, FourEyes, Invalid, NotAllowed, NotFound, Problem, WrongState
+from doorstep.kernel.common.explaining import explained
 from doorstep.kernel.common.ids import uuid7
 from doorstep.kernel.files.actions import store_file
 from doorstep.kernel.ledger.actions import open_account
@@ -27,7 +28,6 @@ from doorstep.kernel.passes.codes import PassKind, issue
 from doorstep.kernel.people.actions import find_by_phone, phone_or_refuse
 from doorstep.kernel.places.actions import HoursUnreadable, add_place, change_hours
 from doorstep.kernel.places.hours import readable
-from doorstep.kernel.common.explaining import explained
 from doorstep.services.canteen.models import (
     Agreement,
     Call,

@@ -167,8 +167,8 @@ def test_a_prize_lies_in_the_wallet_until_it_is_handed_over_once(world: Stations
     code = my_prize(world.rider.id, claim.claim_id, world.at)["code"]
     with pytest.raises(NotAllowed):
         activities.hand_over_prize(actor=world.courier, at=world.at, key=key(), code=code)
+    wrong = issue(PassKind.CHECK_IN, claim.claim_id, world.at)
     with pytest.raises(NotFound):
-        wrong = issue(PassKind.CHECK_IN, claim.claim_id, world.at)
         activities.hand_over_prize(actor=world.officer, at=world.at, key=key(), code=wrong)
     assert PrizeClaim.objects.get().handed_over_at is None
     activities.hand_over_prize(actor=world.officer, at=world.at, key=key(), code=code)

@@ -91,8 +91,8 @@ def test_a_card_counts_at_the_keepers_and_with_the_doors_device(world: StationsW
             actor=world.keeper, at=world.at, key=key(), station_id=world.home.pk,
             card=issue(PassKind.PERSON, world.home.pk, world.at),
         )  # fmt: skip
+    late = world.at + timedelta(minutes=2)
     with pytest.raises(PassExpired):
-        late = world.at + timedelta(minutes=2)
         visits.record_card(actor=world.keeper, at=late, key=key(), station_id=world.home.pk, card=card)
     with pytest.raises(NotAllowed):
         visits.record_card(actor=world.stranger, at=world.at, key=key(), station_id=world.home.pk, card=card)
@@ -134,8 +134,8 @@ def test_a_list_of_the_future_or_of_last_month_is_refused_whole(world: StationsW
         taps = [Tap(world.at, occupation="rider"), Tap(moment, occupation="rider")]
         with pytest.raises(Invalid):
             visits.record_visits(actor=world.keeper, at=world.at, key=key(), station_id=world.home.pk, taps=taps)
+    unknown = [Tap(world.at, person_id=world.home.pk)]
     with pytest.raises(Invalid):
-        unknown = [Tap(world.at, person_id=world.home.pk)]
         visits.record_visits(actor=world.keeper, at=world.at, key=key(), station_id=world.home.pk, taps=unknown)
     assert Visit.objects.count() == 0
 
