@@ -170,8 +170,7 @@ def checkup_cancel(request: HttpRequest, booking_id: UUID) -> HttpResponse:
         messages.success(request, _("取消了,位子让给后面的人。"))
     except Problem as problem:
         complain(request, problem)
-    mine = Booking.objects.filter(pk=booking_id, person_id=request.user.pk)
-    slot = CheckupSlot.objects.filter(session__bookings__in=mine).first()
+    slot = CheckupSlot.objects.filter(session__bookings__in=Booking.objects.filter(pk=booking_id)).first()
     return redirect("union:checkup", slot.round_id) if slot else redirect("union:activities")
 
 

@@ -4,6 +4,8 @@ from collections import Counter
 from datetime import timedelta
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from doorstep.kernel.common.actor import Actor
 from doorstep.kernel.common.clock import at_local
@@ -91,8 +93,8 @@ def test_a_card_counts_at_the_keepers_and_with_the_doors_device(world: StationsW
             actor=world.keeper, at=world.at, key=key(), station_id=world.home.pk,
             card=issue(PassKind.PERSON, world.home.pk, world.at),
         )  # fmt: skip
+    late = world.at + timedelta(minutes=2)
     with pytest.raises(PassExpired):
-        late = world.at + timedelta(minutes=2)
         visits.record_card(actor=world.keeper, at=late, key=key(), station_id=world.home.pk, card=card)
     with pytest.raises(NotAllowed):
         visits.record_card(actor=world.stranger, at=world.at, key=key(), station_id=world.home.pk, card=card)
@@ -134,8 +136,8 @@ def test_a_list_of_the_future_or_of_last_month_is_refused_whole(world: StationsW
         taps = [Tap(world.at, occupation="rider"), Tap(moment, occupation="rider")]
         with pytest.raises(Invalid):
             visits.record_visits(actor=world.keeper, at=world.at, key=key(), station_id=world.home.pk, taps=taps)
+    unknown = [Tap(world.at, person_id=world.home.pk)]
     with pytest.raises(Invalid):
-        unknown = [Tap(world.at, person_id=world.home.pk)]
         visits.record_visits(actor=world.keeper, at=world.at, key=key(), station_id=world.home.pk, taps=unknown)
     assert Visit.objects.count() == 0
 
@@ -149,9 +151,6 @@ def statements(world: StationsWorld, count: int, capture) -> int:
 
 
 def test_statements_do_not_grow_with_the_list(world: StationsWorld) -> None:
-    from django.db import connection
-    from django.test.utils import CaptureQueriesContext
-
     assert world.home.pk
     capture = lambda: CaptureQueriesContext(connection)  # noqa: E731
     assert statements(world, 1, capture) == statements(world, 20, capture)
