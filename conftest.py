@@ -46,6 +46,7 @@ def chromium() -> Iterator[Any]:
         browser.close()
     del os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"]
 
+
 # A busy machine is no failure: hypothesis bounds the number of examples, pytest-timeout the time of a test.
 hypothesis.settings.register_profile("doorstep", deadline=None, print_blob=True)
 hypothesis.settings.load_profile("doorstep")

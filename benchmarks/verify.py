@@ -11,8 +11,8 @@ REDEMPTIONS = 100_000
 SECONDS_TARGET = 120.0  # a night has room for far more; a run that takes minutes would not be run daily
 
 
-def make_redemptions(count: int) -> None:
-    """Redemptions through ``sync_redemptions``, 200 at a time, sealed."""
+def make_redemptions(count: int, days_ago: int = 0) -> Any:
+    """Redemptions through ``sync_redemptions``, 200 at a time, sealed; returns their world."""
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
     from django.db import connection
 
@@ -27,20 +27,21 @@ def make_redemptions(count: int) -> None:
     device = device_from_token(world.tills(1, private.public_key().public_bytes_raw())[0].token)
     assert device is not None
     vouchers = world.vouchers(world.riders(count))
+    at = world.present - timedelta(days=days_ago)
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE")
     for start in range(0, count, 200):
         records = []
         for voucher in vouchers[start : start + 200]:
-            at = world.present
             key, code = str(uuid7()), issue(PassKind.ENTITLEMENT, voucher, at, lifetime_seconds=3600)
             signature = private.sign(signed_text(key, code, at.isoformat()))
             records.append((OfflineRecord(key, code, at, signature), at.isoformat()))
-        outcomes = sync_redemptions(device=device, at=world.present + timedelta(seconds=1), records=records)
+        outcomes = sync_redemptions(device=device, at=at + timedelta(seconds=1), records=records)
         if {outcome.result for outcome in outcomes} != {"recorded"}:
             raise RuntimeError(f"not recorded: {[outcome for outcome in outcomes if outcome.result != 'recorded'][:3]}")
-    while seal(world.present + timedelta(minutes=1)):
+    while seal(at + timedelta(minutes=1)):
         pass
+    return world
 
 
 def flip_one() -> str:

@@ -17,7 +17,6 @@ DOCUMENT = Path(__file__).resolve().parents[1] / "docs" / "permissions.md"
 
 # Addresses that carry no face of ours, and why.
 EXCEPTIONS = {
-    "healthz": "asked by the machine that watches the service; says only whether it is well",
     "admin/": "Django's own desk for reference data: asks for a staff account at each page, signs in with ours",
     "api/": "the root of the API answers 404; each operation has its own row",
     "static/": "style sheets, scripts and pictures, the same for everybody",
@@ -29,6 +28,7 @@ _USE = ("auditor", "union_leader", "union_officer")
 
 # Pages open to the signed-in that ask several capabilities, or by record: the roles (held here or above) that get in.
 ASKED_AGAIN: dict[str, tuple[str, ...]] = {
+    "union/foundings": ("union_officer", "union_leader"),
     "canteen/union/programmes/<uuid:programme_id>": ("union_officer", "union_leader"),
     "canteen/union/venues/<uuid:venue_id>": _CASE,
     "canteen/union/venues/<uuid:venue_id>/<slug:step>": ("union_officer",),  # as far as the step asked for is a visit
@@ -38,7 +38,16 @@ ASKED_AGAIN: dict[str, tuple[str, ...]] = {
     "canteen/desk/audit/uses/<uuid:use_id>": _USE,
     "canteen/desk/audit/uses/<uuid:use_id>/facts.json": _USE,
     "canteen/desk/audit/uses/<uuid:use_id>/proof/<uuid:entry_id>.json": _USE,
-    "desk": ("auditor", "union_leader", "union_officer", "venue_manager", "venue_scorer"),
+    "desk": (
+        "auditor",
+        "merchant_manager",
+        "station_keeper",
+        "street_secretary",
+        "union_leader",
+        "union_officer",
+        "venue_manager",
+        "venue_scorer",
+    ),
     "me/confirm": (),  # who has a password
     "me/confirm-code": (),  # who has a second factor
 }

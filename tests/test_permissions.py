@@ -27,7 +27,10 @@ WORDS = {
     "key": "none",
     "provider_id": "staff",
 }
-PEOPLE = ["visitor", "resident", "union_officer", "union_leader", "venue_scorer", "venue_manager", "auditor", "device"]
+PEOPLE = [
+    "visitor", "resident", "union_officer", "union_leader", "venue_scorer", "venue_manager", "auditor", "device",
+    "station_keeper", "merchant_manager", "street_secretary",
+]  # fmt: skip
 
 
 def test_every_address_and_operation_has_a_face():

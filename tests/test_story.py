@@ -40,6 +40,10 @@ PLANTED: dict[int, Callable[[], object]] = {
     5: lambda: Venue.objects.filter(opened_at__year=2025, opened_at__month=5).update(
         opened_at="2025-06-06T09:00:00+08:00"
     ),
+    10: lambda: execute(
+        "UPDATE union_belonging SET valid_from = valid_from + interval '1 day' WHERE valid_until IS NULL"
+    ),
+    14: lambda: execute("UPDATE organisations_link SET until = since WHERE kind = 'four_level'"),
 }
 
 
@@ -49,7 +53,7 @@ def test_the_story_gives_the_pages_figures_and_a_wrong_record_shows():
     first = Use.objects.order_by("at").select_related("person").first()
     assert first is not None
     assert (first.person.name, first.list_price_fen, first.payer_fen, first.person_fen) == ("凌涛", 1300, 400, 900)
-    assert holding() == dict.fromkeys(range(1, 6), True)
+    assert holding() == dict.fromkeys(PLANTED, True)
     assert all(figure["evidence"] > 0 for figure in demo.figures())
     assert OfflineConflict.objects.count() == 1
     assert set(Settlement.objects.values_list("state", flat=True)) == {"paid", "prepared"}

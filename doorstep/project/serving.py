@@ -17,7 +17,7 @@ import threading
 from contextlib import suppress
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, NoReturn
+from typing import Any, NoReturn
 
 import psutil
 from django.conf import settings
@@ -27,9 +27,6 @@ from django.db import connections
 from doorstep.project import embedded
 from doorstep.project.lifeline import PARENT
 from doorstep.project.migrating import migrate
-
-if TYPE_CHECKING:
-    from granian import Granian
 
 logger = logging.getLogger("doorstep.serving")
 
@@ -79,7 +76,8 @@ class DatabaseKeeper:
             self.thread.start()
 
     def _keep(self) -> None:
-        running = settings.EMBEDDED
+        running: embedded.Embedded | None = settings.EMBEDDED
+        assert running is not None
         while not self.stopping.wait(RESTART_SECONDS):
             if psutil.pid_exists(running.pid) and psutil.Process(running.pid).status() != psutil.STATUS_ZOMBIE:
                 continue
@@ -187,7 +185,7 @@ def run(*, host: str, port: int, workers: int, announce_demo: bool = False) -> i
     return 0
 
 
-def web_server(target: str, host: str, port: int, workers: int, *, factory: bool = False) -> "Granian":
+def web_server(target: str, host: str, port: int, workers: int, *, factory: bool = False) -> Any:
     """Granian as we run it, for any WSGI target: benchmarks serve their yardstick with the same settings."""
     from granian import Granian
     from granian.constants import Interfaces

@@ -8,7 +8,7 @@ from doorstep.project.api import api
 from doorstep.project.health import healthz
 
 # The admin pages have a password form of their own; everybody signs in at the one with the second factor.
-admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
+admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign, no-untyped-call]
 
 urlpatterns = [
     path("healthz", healthz, name="healthz"),

@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import json
+from collections.abc import Hashable
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from enum import Enum
@@ -30,12 +31,12 @@ def plain(value: Any) -> Any:
 
 
 @lru_cache(maxsize=256)
-def _field_names(kind: type) -> tuple[str, ...] | None:
+def _field_names(kind: Hashable) -> tuple[str, ...] | None:
     return tuple(field.name for field in dataclasses.fields(kind)) if dataclasses.is_dataclass(kind) else None
 
 
 def _plain_rarely(value: Any) -> Any:
-    names = _field_names(type(value))
+    names = _field_names(type(value))  # type: ignore[arg-type]  # classes are hashable
     if names is not None:
         return {name: plain(getattr(value, name)) for name in names}
     if isinstance(value, dict):

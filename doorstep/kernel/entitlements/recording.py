@@ -81,7 +81,7 @@ _RECORD = f"""
 WITH input AS (SELECT * FROM jsonb_to_recordset(%(uses)s::jsonb) AS r({_USE_RECORD})),
 taken AS (
   UPDATE entitlements_entitlement e SET used = e.used + 1 FROM input i
-  WHERE e.id = i.entitlement_id AND e.state = 'open' AND e.used < e.units
+  WHERE e.id = ANY(%(ids)s::uuid[]) AND e.id = i.entitlement_id AND e.state = 'open' AND e.used < e.units
     AND e.valid_from <= i.at AND i.at < e.valid_until
   RETURNING i.id
 ),
@@ -172,7 +172,14 @@ def record_uses(*, actor: Actor, action: str, uses: Sequence[NewUse]) -> set[UUI
             data={"facts": digest(use_facts(use))},
         )
         entries.append(plain(entry))
-    parameters = {"uses": json.dumps(rows), "transfers": json.dumps(transfers), "entries": json.dumps(entries)}
+    # The ids stand beside the rows, because the planner knows how many an array has and nothing of a JSON text.
+    ids = [use.entitlement_id for use in uses]
+    parameters = {
+        "ids": ids,
+        "uses": json.dumps(rows),
+        "transfers": json.dumps(transfers),
+        "entries": json.dumps(entries),
+    }
     try:
         return {row[0] for row in fetch(_RECORD, parameters)}
     except IntegrityError as error:

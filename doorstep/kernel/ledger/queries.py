@@ -104,6 +104,12 @@ def verify() -> list[Finding]:
         )
         for transfer_id, kind, of in cursor.fetchall():
             findings.append(Finding("orphan_resolution", "ledger_transfer", str(transfer_id), f"{kind} of {of}"))
+        cursor.execute(
+            """SELECT pending_id, count(*) FROM ledger_transfer WHERE pending_id IS NOT NULL
+               GROUP BY pending_id HAVING count(*) > 1"""
+        )
+        for pending_id, times in cursor.fetchall():
+            findings.append(Finding("resolved_twice", "ledger_transfer", str(pending_id), f"{times} resolutions"))
     return findings + _verify_batches()
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 from uuid import UUID
 
 from django.db import connection
@@ -59,7 +60,7 @@ _SCOPE = """
 """
 
 
-def _parameters(organisation_ids: Sequence[UUID], first: date, last: date) -> dict[str, object]:
+def _parameters(organisation_ids: Sequence[UUID], first: date, last: date) -> dict[str, Any]:
     if not 0 <= (last - first).days < MAX_DAYS:
         raise Invalid("last")
     return {"within": list(organisation_ids), "first": first, "last": last}

@@ -47,6 +47,7 @@ class UnionConfig(AppConfig):
                 desk=(
                     DeskPage("union:overview", _("四级看板"), "chart", "union.overview"),
                     DeskPage("union:members", _("会员"), "users", "union.members"),
+                    DeskPage("union:foundings", _("建会"), "flag", "union.approve"),
                     DeskPage("union:stations-desk", _("驿站"), "map-pin", "union.stations"),
                     DeskPage("union:station-keeper", _("我的驿站"), "home", "union.station"),
                     DeskPage("union:activities-desk", _("活动与体检"), "star", "union.activities"),

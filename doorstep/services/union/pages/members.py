@@ -307,7 +307,8 @@ def foundings(request: HttpRequest) -> HttpResponse:
     proposes, decides = _founding_scope(actor)
     scope = [*proposes, *decides]
     context = {
-        "nav": NAV, "rows": queries.foundings(scope), "committees": queries.committees(scope), "proposes": proposes,
+        "nav": NAV if proposes else "union:foundings",
+        "rows": queries.foundings(scope), "committees": queries.committees(scope), "proposes": proposes,
         "decides": decides, "key": new_key(), "today": local_day(now()), "me": actor.id,
     }  # fmt: skip
     return render(request, "union/members/foundings.html", context)
@@ -395,7 +396,7 @@ def committee_new(request: HttpRequest) -> HttpResponse:
             messages.success(request, _("记下了。"))
             return redirect("union:foundings")
     context = {
-        "nav": NAV,
+        "nav": "union:foundings",
         "form": form,
         "heading": _("登记换届"),
         "label": _("登记"),

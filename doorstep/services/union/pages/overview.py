@@ -103,9 +103,9 @@ def overview(request: HttpRequest) -> HttpResponse:
              "value": board.total[one.code]} for one in levels.counters()
         ],
         "levels": [
-            {"title": levels.LEVEL_TITLES[level], "count": count, "members": values["members"],
+            {"code": level, "title": levels.LEVEL_TITLES[level], "count": count, "members": values["members"],
              "merchants": values["merchants"]}
-            for level, count, values in totals
+            for level, count, values in totals if count
         ],
         "chart": [
             (row.title, row.values["members"], _link(row.organisation.pk, day, today) if row.organisation else "")

@@ -258,11 +258,12 @@ SELECT month, sum(n)::bigint FROM events GROUP BY month ORDER BY month""",  # no
 def count_recursively(node_id: UUID, counter: Counter, at: datetime) -> int:
     """The plain way, independent of paths: walk down from the node, in the tree and by links, and count who is there."""
     statement = f"""
-WITH RECURSIVE ways AS (
-  SELECT parent_id AS upper_id, id AS lower_id FROM organisations_organisation WHERE parent_id IS NOT NULL
-  UNION ALL SELECT target_id, source_id FROM organisations_link
-  WHERE kind = %(kind)s AND since <= %(day)s AND (until IS NULL OR until > %(day)s)),
-below AS (SELECT %(node)s::uuid AS id UNION SELECT w.lower_id FROM below b JOIN ways w ON w.upper_id = b.id)
+WITH RECURSIVE below AS (
+  SELECT %(node)s::uuid AS id
+  UNION SELECT w.id FROM below b CROSS JOIN LATERAL (
+    SELECT o.id FROM organisations_organisation o WHERE o.parent_id = b.id
+    UNION ALL SELECT l.source_id FROM organisations_link l
+      WHERE l.target_id = b.id AND l.kind = %(kind)s AND l.since <= %(day)s AND (l.until IS NULL OR l.until > %(day)s)) w)
 SELECT coalesce(sum(x.n), 0)::bigint FROM ({counter.sql}) x
 WHERE x.organisation_id IN (SELECT id FROM below)"""  # noqa: S608
     parameters: dict[str, Any] = {"node": node_id, "day": local_day(at), "at": at, "kind": FOUR_LEVEL}
