@@ -40,6 +40,7 @@ ASKED_AGAIN: dict[str, tuple[str, ...]] = {
     "canteen/desk/audit/uses/<uuid:use_id>/proof/<uuid:entry_id>.json": _USE,
     "desk": (
         "auditor",
+        "checkup_doctor",
         "merchant_manager",
         "station_keeper",
         "street_secretary",
@@ -114,7 +115,9 @@ def answer(entry: Entry, caller: str) -> str:
     if face.who == "public":
         return "open"
     if face.who == "device":
-        return "open" if caller == "device" else "pair"
+        if caller != "device":
+            return "pair"
+        return "open" if face.capability == "till" else "refused"  # the table's device is a till
     if caller in ("visitor", "device"):
         return "sign in"
     if face.who == "person":

@@ -64,7 +64,10 @@ def nearest_places(
         raise TooMany(limit=MAX_ROWS)
     overrides = calendar_overrides(local_day(at))
     kinds = [kind] if isinstance(kind, str) else list(kind)
-    with transaction.atomic(), closing(_outwards(longitude, latitude, kinds, facilities, local_day(at))) as rows:
+    with (
+        transaction.atomic(savepoint=False),
+        closing(_outwards(longitude, latitude, kinds, facilities, local_day(at))) as rows,
+    ):
         found, until = _nearest(rows, longitude, latitude, at, overrides, open_now=open_now, limit=limit)
     return [_near(row, metres, until[row[6]], at, overrides) for metres, row in found]
 

@@ -97,5 +97,5 @@ def test_statements_are_the_same_for_one_place_and_for_twenty(cast: Cast, django
         place(cast, HERE[0] + number / 1000, HERE[1], kind="many")
     place(cast, *HERE, kind="one")
     for kind in ("one", "many"):
-        with django_assert_num_queries(6):  # calendar, savepoint, declare, fetch, close, release
+        with django_assert_num_queries(4):  # calendar, declare, fetch, close
             nearest_places(longitude=HERE[0], latitude=HERE[1], at=NOON, kind=kind)

@@ -255,7 +255,7 @@ def test_near_costs_the_same_for_one_restaurant_and_for_twenty(world: CanteenWor
     for number in range(19):
         world.opened(f"小店{number}", longitude=113.08 + number / 1000)
     assert len(ask()) == 20
-    assert statements(ask) == one == 3
+    assert statements(ask) == one == 5
     desk = lambda: venue_queries.venues([world.union], world.at)  # noqa: E731
     assert len(desk()) == 20
     assert statements(desk) == 1

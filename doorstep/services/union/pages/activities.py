@@ -170,8 +170,7 @@ def checkup_cancel(request: HttpRequest, booking_id: UUID) -> HttpResponse:
         messages.success(request, _("取消了,位子让给后面的人。"))
     except Problem as problem:
         complain(request, problem)
-    mine = Booking.objects.filter(pk=booking_id, person_id=str(request.user.pk))
-    slot = CheckupSlot.objects.filter(session__bookings__in=mine).first()
+    slot = CheckupSlot.objects.filter(session__bookings__in=Booking.objects.filter(pk=booking_id)).first()
     return redirect("union:checkup", slot.round_id) if slot else redirect("union:activities")
 
 
@@ -400,9 +399,9 @@ def round_case(request: HttpRequest, round_id: UUID) -> HttpResponse:
     page = queries.round_page(round_id, None, at)
     manages, examines = _may_see_round(actor, page.round, at)
     chosen = next((line for line in page.slots if str(line.slot.session_id) == request.GET.get("slot")), None)
+    nav = "union:activities-desk" if manages else "union:clinic"
     context = {
-        "nav": "union:activities-desk" if manages else "union:clinic",
-        "page": page, "round": page.round, "at": at, "manages": manages,
+        "nav": nav, "page": page, "round": page.round, "at": at, "manages": manages,
         "examines": examines, "counts": queries.round_counts(round_id), "slot_form": forms_of.SlotForm(), "chosen": chosen,
         "people": participants(chosen.slot.session_id, limit=100) if examines and chosen else [], "key": uuid7(),
     }  # fmt: skip

@@ -98,7 +98,13 @@ def test_a_try_is_written_once_and_corrected_openly(world: StationsWorld) -> Non
         )
     assert Score.objects.count() == 1
     activities.correct_score(
-        actor=world.officer, at=world.at, key=key(), stall_id=world.stall, team_id=team, attempt=1, value=Decimal("42.1")
+        actor=world.officer,
+        at=world.at,
+        key=key(),
+        stall_id=world.stall,
+        team_id=team,
+        attempt=1,
+        value=Decimal("42.1"),
     )
     assert list(Score.objects.order_by("revision").values_list("revision", "value")) == [
         (0, Decimal("41.20")), (1, Decimal("42.10")),
@@ -187,7 +193,7 @@ def test_an_event_is_the_unions_to_open(world: StationsWorld) -> None:
     assert Event.objects.count() == 0
 
 
-def test_statements_of_an_events_page_do_not_grow(world: StationsWorld, django_assert_max_num_queries) -> None:
+def test_statements_of_an_events_page_do_not_grow(world: StationsWorld) -> None:
     from django.db import connection
     from django.test.utils import CaptureQueriesContext
 

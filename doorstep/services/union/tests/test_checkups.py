@@ -54,9 +54,7 @@ def test_within_twelve_hours_nobody_cancels_alone_and_nobody_cancels_for_others(
     with pytest.raises(NotFound):
         checkups.cancel_checkup(actor=world.courier, at=world.at, booking_id=booked.booking_id)
     with pytest.raises(CancelTooLate):
-        checkups.cancel_checkup(
-            actor=world.rider, at=DAY_OF_SLOT - timedelta(hours=12), booking_id=booked.booking_id
-        )
+        checkups.cancel_checkup(actor=world.rider, at=DAY_OF_SLOT - timedelta(hours=12), booking_id=booked.booking_id)
     assert Booking.objects.get().state == "confirmed"
 
 

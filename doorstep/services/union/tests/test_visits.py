@@ -4,6 +4,8 @@ from collections import Counter
 from datetime import timedelta
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from doorstep.kernel.common.actor import Actor
 from doorstep.kernel.common.clock import at_local
@@ -149,9 +151,6 @@ def statements(world: StationsWorld, count: int, capture) -> int:
 
 
 def test_statements_do_not_grow_with_the_list(world: StationsWorld) -> None:
-    from django.db import connection
-    from django.test.utils import CaptureQueriesContext
-
     assert world.home.pk
     capture = lambda: CaptureQueriesContext(connection)  # noqa: E731
     assert statements(world, 1, capture) == statements(world, 20, capture)
