@@ -98,7 +98,7 @@ def noons(world: CanteenWorld, rounds: int) -> list[datetime]:
 
 
 UNGUARDED = recording._RECORD.replace(
-    "WHERE e.id = i.entitlement_id AND e.state = 'open' AND e.used < e.units", "WHERE e.id = i.entitlement_id"
+    "e.id = i.entitlement_id AND e.state = 'open' AND e.used < e.units", "e.id = i.entitlement_id"
 )
 
 

@@ -1,6 +1,7 @@
 """Money is an integer number of fen (1 yuan = 100 fen); there are no floats anywhere near it."""
 
 import re
+import unicodedata
 from decimal import Decimal
 
 MAX_FEN = 10**14  # ten thousand times a district's yearly canteen budget: a typing error, not a sum
@@ -21,7 +22,7 @@ def parse_yuan(text: str) -> int:
 
     Raises: ValueError for anything that is not an exact amount of fen.
     """
-    plain = text.strip().replace(",", "").replace(",", "").removesuffix("元").strip()
+    plain = unicodedata.normalize("NFKC", text).strip().replace(",", "").removesuffix("元").strip()
     if not _PLAIN.match(plain):
         raise ValueError(f"not an amount in yuan: {text!r}")
     return int(Decimal(plain) * 100)

@@ -5,6 +5,7 @@ with ISO 7064 MOD 11-2.
 """
 
 import re
+import unicodedata
 from dataclasses import dataclass
 from datetime import date
 
@@ -14,7 +15,6 @@ CHECK_CHARACTERS = "10X98765432"
 PROVINCES = frozenset(
     "11 12 13 14 15 21 22 23 31 32 33 34 35 36 37 41 42 43 44 45 46 50 51 52 53 54 61 62 63 64 65 71 81 82 83".split()  # noqa: SIM905
 )
-_FULL_WIDTH = str.maketrans("0123456789Xx", "0123456789XX")
 _MOBILE = re.compile(r"^1[3-9]\d{9}$")
 
 
@@ -41,7 +41,7 @@ def check_character(first_17: str) -> str:
 
 def parse_identity_number(text: str, today: date) -> Identity:
     """Raises: IdentityNumberWrong, the first thing found wrong in reading order."""
-    number = text.translate(_FULL_WIDTH).replace(" ", "").upper()
+    number = unicodedata.normalize("NFKC", text).replace(" ", "").upper()
     if not re.fullmatch(r"\d{17}[\dX]", number):
         raise IdentityNumberWrong("length")
     if number[:2] not in PROVINCES:
@@ -59,7 +59,7 @@ def parse_identity_number(text: str, today: date) -> Identity:
 
 def parse_phone(text: str) -> str:
     """A mainland mobile number as eleven digits. Raises: ValueError."""
-    digits = re.sub(r"[\s\-()()]", "", text.translate(_FULL_WIDTH)).removeprefix("+86").removeprefix("0086")
+    digits = re.sub(r"[\s\-()()]", "", unicodedata.normalize("NFKC", text)).removeprefix("+86").removeprefix("0086")
     if not _MOBILE.match(digits):
         raise ValueError("not a mobile number")
     return digits
