@@ -8,7 +8,7 @@ from typing import Any
 
 from benchmarks.harness import ROOT, lines
 
-NAMES = ("redeem", "offline_sync", "verify", "settlement")
+NAMES = ("redeem", "offline_sync", "verify", "settlement", "stations")
 DOCUMENT = ROOT / "docs" / "benchmarks.md"
 BEGIN, END = "<!-- figures -->", "<!-- /figures -->"
 
