@@ -40,9 +40,13 @@ PLANTED: dict[int, Callable[[], object]] = {
     5: lambda: Venue.objects.filter(opened_at__year=2025, opened_at__month=5).update(
         opened_at="2025-06-06T09:00:00+08:00"
     ),
+    6: lambda: execute("DELETE FROM union_prizeclaim WHERE id = (SELECT id FROM union_prizeclaim LIMIT 1)"),
     10: lambda: execute(
         "UPDATE union_belonging SET valid_from = valid_from + interval '1 day' WHERE valid_until IS NULL"
     ),
+    11: lambda: execute("UPDATE union_facility SET state = 'removed' WHERE code = 'fridge'"),
+    12: lambda: execute("UPDATE places_place SET opened_on = '2025-06-01' WHERE kind = 'union_station'"),
+    13: lambda: execute("DELETE FROM union_visit WHERE method = 'tap'"),
     14: lambda: execute("UPDATE organisations_link SET until = since WHERE kind = 'four_level'"),
 }
 

@@ -11,7 +11,7 @@ class UnionConfig(AppConfig):
     def ready(self) -> None:
         from doorstep.kernel.common.access import register_pairing_page, register_role
         from doorstep.kernel.common.rooms import ConsentKind, DeskPage, Room, register
-        from doorstep.services.union import figures, story
+        from doorstep.services.union import figures, periodic, story
         from doorstep.services.union.queries.wallet import wallet
 
         register_role(
@@ -66,6 +66,7 @@ class UnionConfig(AppConfig):
                 figures=figures.figures,
                 figure_rows=figures.figure_rows,
                 story=story.tell,
+                periodic=periodic.run,
                 tone="jade",
                 order=20,
             )
