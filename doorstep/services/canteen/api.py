@@ -243,7 +243,7 @@ def sync(request: HttpRequest, body: SyncIn) -> Any:
     """Take in what the till served without network; every record carries its own key and signature."""
     records = [(_record(item, index), item.at) for index, item in enumerate(body.records)]
     outcomes = syncing.sync_redemptions(device=_device(request), at=clock.now(), records=records)
-    return {"outcomes": syncing.as_json(outcomes)}
+    return HttpResponse(syncing.as_json(outcomes), content_type="application/json")
 
 
 def _record(item: OfflineIn, index: int) -> syncing.OfflineRecord:
