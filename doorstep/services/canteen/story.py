@@ -370,14 +370,12 @@ def _first_day(told: Told) -> None:
     told.tick("5月7日第一餐", 2)
 
 
-def _open_vouchers(person_id: UUID, kind_id: UUID) -> list[UUID]:
-    return list(
-        Entitlement.objects.filter(
-            person_id=person_id, terms__canteen_kind=kind_id, state=Entitlement.State.OPEN, used=0
-        )
-        .order_by("number")
-        .values_list("pk", flat=True)[:100]
-    )
+def _open_vouchers(person_id: UUID, kind_id: UUID | None = None) -> list[UUID]:
+    """A person's unused vouchers, of one kind or of any, oldest first."""
+    unused = Entitlement.objects.filter(person_id=person_id, state=Entitlement.State.OPEN, used=0)
+    if kind_id is not None:
+        unused = unused.filter(terms__canteen_kind=kind_id)
+    return list(unused.order_by("number").values_list("pk", flat=True)[:100])
 
 
 def _rounds(count: int) -> Iterator[tuple[date, int, tuple[VenueTold, ...]]]:
@@ -415,7 +413,7 @@ def _offline_dinner(told: Told) -> None:
     """10 September: the till has no network for an hour. Of two meals on one voucher the earlier stands, the other is booked."""
     venue = VENUES[2]
     till, own_key = told.tills[venue.name], told.till_keys[venue.name]
-    waiting = [vouchers[0] for vouchers in map(_all_open, told.workers) if vouchers][-3:]
+    waiting = [vouchers[0] for vouchers in map(_open_vouchers, told.workers) if vouchers][-3:]
     begin = at_local(date(2025, 9, 10), 18)
     records = []
     for index, entitlement_id in enumerate([*waiting, *waiting[:1]]):
@@ -425,14 +423,6 @@ def _offline_dinner(told: Told) -> None:
         records.append((syncing.OfflineRecord(record_key, code, at, signature), at.isoformat()))
     syncing.sync_redemptions(device=till, at=begin + timedelta(hours=1), records=records)
     told.tick("离线记录补传", 2)
-
-
-def _all_open(person_id: UUID) -> list[UUID]:
-    return list(
-        Entitlement.objects.filter(person_id=person_id, state=Entitlement.State.OPEN, used=0)
-        .order_by("number")
-        .values_list("pk", flat=True)[:1]
-    )
 
 
 def _opinions(told: Told) -> None:

@@ -123,7 +123,7 @@ def preview_voucher(*, device: DevicePrincipal, at: datetime, code: str) -> Prev
     scanned: Scanned | None = None
     try:
         scanned = read_code(code, at, device.id)
-        loaded = load(device, [_request("preview", scanned, at, b"")])[0]
+        loaded = load(device, [Request("preview", scanned, at, b"")])[0]
         allowed = _allowed(loaded, at)
     except RedemptionRefused as refused:
         keep_refusal(refused, device=device, at=at, scanned=scanned, key="", source="online")
@@ -159,7 +159,7 @@ def redeem_voucher(
             if kept is not None:
                 return kept
             raise
-        request = _request(key, scanned, at, asked)
+        request = Request(key, scanned, at, asked)
         loaded = load(device, [request])[0]
         if loaded.kept_digest is not None:
             return _repeat(loaded.kept_digest, loaded.kept_receipt, asked)
@@ -186,10 +186,6 @@ def redeem_voucher(
     except RedemptionRefused as refused:
         keep_refusal(refused, device=device, at=at, scanned=scanned, key=key, source="online")
         raise
-
-
-def _request(key: str, scanned: Scanned, at: datetime, asked: bytes) -> Request:
-    return Request(key, scanned, at, asked)
 
 
 def _allowed(loaded: Loaded, at: datetime) -> Allowed:
